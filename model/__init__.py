@@ -1,0 +1,1 @@
+"""GLiClass: texts and label sets in, scores out."""

@@ -1,0 +1,1 @@
+"""The stream: consume, admit, batch, score, decide, publish, commit."""
