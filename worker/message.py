@@ -1,0 +1,83 @@
+"""A record on its way through the worker, and what becomes of it."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import ConsumerRecord
+
+from model.scorer import EncodedText
+
+if TYPE_CHECKING:
+    from worker.partition import Partition
+    from worker.policies import CompiledPolicy
+    from worker.telemetry.tracing import MessageTrace
+
+Headers = list[tuple[str, bytes | None]]
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """An admitted record: decoded, policy resolved, tokenised, deadline set. Times are monotonic seconds."""
+
+    partition: "Partition"
+    record: "ConsumerRecord[bytes | None, bytes | None]"
+    payload: Any
+    source_id: str | None
+    policy: "CompiledPolicy"
+    encoded: EncodedText
+    deadline: float
+    admitted_at: float
+    trace: "MessageTrace"
+    bound_at: float = 0.0
+    scored_at: float = 0.0
+    batch_messages: int = 0
+    batch_tokens: int = 0
+
+    @property
+    def offset(self) -> int:
+        return self.record.offset
+
+    @property
+    def tenant(self) -> str:
+        return self.policy.tenant
+
+    @property
+    def weight(self) -> float:
+        return self.policy.weight
+
+    @property
+    def latency_budget_seconds(self) -> float:
+        return self.policy.latency_budget_seconds
+
+    @property
+    def token_count(self) -> int:
+        return self.encoded.token_count
+
+    @property
+    def squared_tokens(self) -> int:
+        return self.encoded.squared_tokens
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One record to be produced."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    acknowledged: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Result:
+    """What one input record ends as: enriched records, or a dead letter. Published whole before its offset may move."""
+
+    offset: int
+    key: bytes | None
+    outgoing: list[Outgoing]
+    tenant: str | None = None
+    reason: str | None = None  # of a dead letter
+    message: Message | None = None
+    size_bytes: int = 0
+    notes: list[str] = field(default_factory=list)

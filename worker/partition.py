@@ -1,0 +1,92 @@
+"""One topic partition for the span of one assignment."""
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from worker.key_order import KeyOrder
+from worker.offsets import OffsetTracker
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
+
+    from worker.message import Result
+
+
+class Partition:
+    """Everything in flight of one partition *assignment*; a reassignment makes a new object.
+
+    Life: open → closing (nothing new is delivered) → revoked (nothing is published or committed any more).
+    Messages hold a reference to it, so what outlives the assignment can neither be published nor committed.
+    """
+
+    def __init__(self, topic: str, number: int, *, epoch: int, next_offset: int) -> None:
+        self.topic = topic
+        self.number = number
+        self.epoch = epoch
+        self.tracker = OffsetTracker(next_offset)
+        self.closing = False
+        self.revoked = False
+        self.blocked_since: float | None = None
+        self.in_flight_bytes = 0
+        self._delivered_at: dict[int, float] = {}
+        self._order: KeyOrder[Result] = KeyOrder()
+        self._outbox: deque[Result] = deque()
+        self._outbox_filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+
+    def __repr__(self) -> str:
+        return f"{self.topic}-{self.number}@{self.epoch}"
+
+    @property
+    def in_flight(self) -> int:
+        """Records delivered and not yet published."""
+        return self.tracker.in_flight
+
+    @property
+    def oldest_delivered_at(self) -> float | None:
+        """When the oldest record in flight was delivered (monotonic seconds)."""
+        return next(iter(self._delivered_at.values()), None)
+
+    def deliver(self, record: "ConsumerRecord[bytes | None, bytes | None]", now: float) -> None:
+        """Take a fetched record into flight."""
+        self.tracker.deliver(record.offset)
+        self._order.deliver(record.key, record.offset)
+        self._delivered_at[record.offset] = now
+        self.in_flight_bytes += record_bytes(record)
+        self._emptied.clear()
+
+    def conclude(self, result: "Result") -> None:
+        """Accept a record's result; it is published after the earlier results of its key. Ignored once revoked."""
+        if self.revoked:
+            return
+        self._outbox.extend(self._order.release(result.key, result.offset, result))
+        if self._outbox:
+            self._outbox_filled.set()
+
+    async def next_results(self) -> "list[Result]":
+        """Everything that may be published now, in order; waits until there is something."""
+        await self._outbox_filled.wait()
+        results = list(self._outbox)
+        self._outbox.clear()
+        self._outbox_filled.clear()
+        return results
+
+    def published(self, results: "list[Result]") -> None:
+        """Let the watermark pass results whose every record is acknowledged."""
+        for result in results:
+            self.tracker.complete(result.offset)
+            self.in_flight_bytes -= result.size_bytes
+            del self._delivered_at[result.offset]
+        if not self.tracker.in_flight:
+            self._emptied.set()
+
+    async def drained(self) -> None:
+        """Wait until nothing is in flight."""
+        await self._emptied.wait()
+
+
+def record_bytes(record: "ConsumerRecord[bytes | None, bytes | None]") -> int:
+    """Memory that a record holds while it is in flight: key and value."""
+    return len(record.key or b"") + len(record.value or b"")
