@@ -1,0 +1,47 @@
+"""Kinds of values that several schemas share."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
+
+
+class StrictModel(BaseModel):
+    """A frozen model that refuses unknown keys and converts nothing: `yes` is not 1.0 and 7 is not "7"."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _topic_name(name: str) -> str:
+    if not _TOPIC.fullmatch(name) or name in {".", ".."}:
+        raise ValueError(f"{name!r} is no Kafka topic name: use 1 to 249 of the characters A-Z a-z 0-9 . _ -")
+    return name
+
+
+def plain_name(name: str) -> str:
+    """`name` itself; raises ValueError when it is empty, padded with white space, or unprintable."""
+    if not name.strip():
+        raise ValueError("is empty: give it a name")
+    if name != name.strip():
+        raise ValueError(f"{name!r} begins or ends with white space: remove it")
+    if _UNPRINTABLE.search(name):
+        raise ValueError(f"{name!r} contains a control character or half of a surrogate pair: remove it")
+    return name
+
+
+def has_half_pair(text: str) -> bool:
+    """True when `text` holds half of a surrogate pair, which no UTF-8 can carry."""
+    return _HALF_PAIR.search(text) is not None
+
+
+TopicName = Annotated[str, AfterValidator(_topic_name)]
+PlainName = Annotated[str, AfterValidator(plain_name)]
+"""A name that people read: not empty, no white space around it, no control characters."""
+
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
