@@ -1,0 +1,1 @@
+"""Scorers: text features and class vectors to one logit per label."""
