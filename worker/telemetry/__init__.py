@@ -1,0 +1,1 @@
+"""What the worker tells of itself: metrics, traces and logs. Never the text of a message."""
