@@ -1,0 +1,1 @@
+"""What shows the worker at work: an embedded Apache Kafka, a message generator, a live view."""
