@@ -41,7 +41,8 @@ def error_lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
         location, message = item["loc"], item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             location, name = location[:-1], str(location[-1])
-            message = unknown_name("key", name, _field_names(model, location))
+            owner = model_at(model, location)
+            message = unknown_name("key", name, owner.model_fields if owner else ())
         elif item["type"] == "missing":
             message = "is required"
         elif item["type"] in ("model_type", "model_attributes_type", "dict_type"):
@@ -52,23 +53,19 @@ def error_lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
     return lines
 
 
-def _field_names(model: type[BaseModel], location: Location) -> list[str]:
-    found = _model_at(model, location)
-    return list(found.model_fields) if found else []
-
-
-def _model_at(annotation: Any, location: Location) -> type[BaseModel] | None:
+def model_at(annotation: Any, location: Location) -> type[BaseModel] | None:
+    """The model class that sits at `location` below `annotation` (a model class to begin with), if one does."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _model_at(get_args(annotation)[0], location)
+        return model_at(get_args(annotation)[0], location)
     if origin in (Union, types.UnionType):
-        found = (_model_at(member, location) for member in get_args(annotation))
+        found = (model_at(member, location) for member in get_args(annotation))
         return next((member for member in found if member is not None), None)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not location:
             return annotation
         field = annotation.model_fields.get(str(location[0]))
-        return _model_at(field.annotation, location[1:]) if field else None
+        return model_at(field.annotation, location[1:]) if field else None
     if origin is not None and location:
-        return _model_at(get_args(annotation)[-1], location[1:])
+        return model_at(get_args(annotation)[-1], location[1:])
     return None

@@ -1,7 +1,8 @@
 """Kinds of values that several schemas share."""
 
+import json
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -21,6 +22,21 @@ def _topic_name(name: str) -> str:
     if not _TOPIC.fullmatch(name) or name in {".", ".."}:
         raise ValueError(f"{name!r} is no Kafka topic name: use 1 to 249 of the characters A-Z a-z 0-9 . _ -")
     return name
+
+
+class SettingsModel(BaseModel):
+    """A frozen group of settings that refuses unknown keys; values may be strings, as environment variables are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def comma_separated(written: Any) -> Any:
+    """A list from `a, b`, from a JSON list in a string, or as it is: environment variables hold only strings."""
+    if not isinstance(written, str):
+        return written
+    if written.lstrip().startswith("["):
+        return json.loads(written)
+    return [part.strip() for part in written.split(",") if part.strip()]
 
 
 def plain_name(name: str) -> str:
