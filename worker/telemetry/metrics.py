@@ -59,15 +59,17 @@ class Metrics:
         self._policy_versions: dict[str, str] = {}
         # Looking a series up by its labels costs more than counting; these two are on every message's path.
         self._tenant_series: dict[str, _TenantSeries] = {}
-        self._stage_series = {str(stage): self.stage_duration_seconds.labels(stage) for stage in Stage}
+        self._stage_series = {stage: self.stage_duration_seconds.labels(stage) for stage in Stage}
 
     def message_published(
-        self, tenant: str, stage_seconds: Mapping[str, float], latency_seconds: float, late: bool, truncated_tokens: int
+        self,
+        tenant: str,
+        stage_seconds: Mapping[Stage, float],
+        latency_seconds: float,
+        late: bool,
+        truncated_tokens: int,
     ) -> None:
-        """Count one message whose enriched record is acknowledged. `latency_seconds` is what its budget was held to.
-
-        `stage_seconds` has the names of Stage as keys; another name raises KeyError.
-        """
+        """Count one message whose enriched record is acknowledged. `latency_seconds` is what its budget was held to."""
         series = self._tenant_series.get(tenant)
         if series is None:
             series = self._tenant_series[tenant] = _TenantSeries(
@@ -128,6 +130,11 @@ class Metrics:
         )
         self.records_dead_lettered = self._counter(
             "records_dead_lettered", "Records acknowledged by the dead-letter topic, by reason.", "reason"
+        )
+        self.records_skipped = self._counter(
+            "records_skipped",
+            "Offsets passed over because the committed one was outside the log; compacted ones count too.",
+            "topic",
         )
         self.publish_retries = self._counter(
             "publish_retries", "Publish attempts repeated with a fresh producer after a failure."

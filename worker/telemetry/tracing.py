@@ -18,6 +18,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRati
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from schemas.records import HEADER_TRACEPARENT, HEADER_TRACESTATE
+from worker.telemetry.metrics import Stage
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 MAX_LINKS = 128
@@ -25,7 +28,7 @@ MAX_LINKS = 128
 
 _MAX_HEADER_BYTES = 512
 _W3C = TraceContextTextMapPropagator()
-_CONTEXT_HEADERS = frozenset(_W3C.fields)
+_CONTEXT_HEADERS = frozenset({HEADER_TRACEPARENT, HEADER_TRACESTATE})
 _ROOT = Context()
 
 
@@ -87,7 +90,7 @@ class MessageTrace:
 
     def finish(
         self,
-        stage_seconds: Mapping[str, float] | None = None,
+        stage_seconds: Mapping[Stage, float] | None = None,
         attributes: Mapping[str, Any] | None = None,
         error_type: str | None = None,
     ) -> None:
@@ -218,6 +221,6 @@ def _producer_context(headers: Headers) -> Context:
     for name, value in headers:
         if name in _CONTEXT_HEADERS and value is not None and len(value) <= _MAX_HEADER_BYTES and value.isascii():
             carrier[name] = value.decode("ascii")
-    if "traceparent" not in carrier:
+    if HEADER_TRACEPARENT not in carrier:
         return _ROOT
     return _W3C.extract(carrier, _ROOT)
