@@ -39,23 +39,28 @@ class CrossAttentionScorer(nn.Module):
         key = self.k(self.kv_norm(text)).unflatten(-1, (self.heads, -1))
         value = self.v(text).unflatten(-1, (self.heads, -1))
         dropout = self.attention_dropout if self.training else 0.0
-        context = cross_attention(query, key, value, text_lengths, groups, dropout=dropout)
+        label_counts = groups.label_counts_of_texts(len(text_lengths))
+        context = cross_attention(query, label_counts, key, value, text_lengths, dropout=dropout)
         context = self.norm(self.out(context.flatten(-2)))
         return self.score_mlp(torch.cat([context, classes], dim=-1)).squeeze(-1)
 
 
 def cross_attention(
     query: Tensor,
+    query_lengths: Sequence[int],
     key: Tensor,
     value: Tensor,
-    text_lengths: Sequence[int],
-    groups: LabelGroups,
+    key_lengths: Sequence[int],
     *,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Attention of each class row to all rows of its text: query [C, heads, d], key and value [R, heads, d]."""
-    offsets = tuple(accumulate(text_lengths, initial=0))
-    text_of_labels = groups.text_of_labels(query.device)
-    first_rows = torch.tensor(offsets, device=query.device)[text_of_labels]
-    label_offsets = tuple(accumulate(groups.label_counts_of_texts(len(text_lengths)), initial=0))
-    return packed_attention(query, key, value, offsets, rows=QueryRows(first_rows, label_offsets), dropout=dropout)
+    """Attention of the queries of each text to the keys of the same text, all of them.
+
+    query: [Q, heads, d]; key, value: [R, heads, d]; the lengths say how many rows of each belong to each of N texts.
+    Returns [Q, heads, d].
+    """
+    offsets = tuple(accumulate(key_lengths, initial=0))
+    first_keys = torch.tensor(offsets[:-1], device=query.device)
+    rows = first_keys.repeat_interleave(torch.tensor(query_lengths, device=query.device), output_size=len(query))
+    bounds = tuple(accumulate(query_lengths, initial=0))
+    return packed_attention(query, key, value, offsets, rows=QueryRows(rows, bounds), dropout=dropout)
