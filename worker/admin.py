@@ -63,7 +63,7 @@ def admin_app(
 class AdminServer:
     """Serves an application on `host`:`port`; port 0 takes a free one. Leaves signals to the worker."""
 
-    def __init__(self, app: Starlette, host: str = "127.0.0.1", port: int = 8080) -> None:
+    def __init__(self, app: Starlette, host: str, port: int) -> None:
         self._host = host
         self._port = port
         self._server = _Server(

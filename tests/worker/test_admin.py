@@ -26,7 +26,7 @@ class Served:
         self.health = Health(["assigned"])
         self.metrics = Metrics()
         self.app = admin_app(self.health, self.metrics.registry, "1.2.3", self.clock)
-        self.server = AdminServer(self.app, port=0)
+        self.server = AdminServer(self.app, "127.0.0.1", port=0)
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ async def test_signals_stay_with_the_worker() -> None:
 
 
 async def test_a_port_in_use_is_named_with_what_to_change(served: Served) -> None:
-    second = AdminServer(served.app, port=served.server.port)
+    second = AdminServer(served.app, "127.0.0.1", port=served.server.port)
     with pytest.raises(AdminError, match=rf"127\.0\.0\.1:{served.server.port}: .*in use; set admin\.port"):
         await second.start()
     await second.stop()

@@ -1,0 +1,69 @@
+# Everything that people and CI do here, by name. Needs Python 3.11 or newer; the rest is installed into .venv.
+# Another interpreter: make install PYTHON=python3.13        Arguments for a command: make demo ARGS="--messages 3000"
+
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+UV_INSTALL := $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install demo starter test test-unit test-integration test-faults lint format clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(VENV)/.installed ## set up .venv for everything below
+
+demo: $(VENV)/.installed-demo ## watch messages flow through a real Kafka and a real model
+	$(BIN)/gliclass-worker demo $(ARGS)
+
+starter: $(VENV)/.installed-demo ## build the starter checkpoint into the cache, without running anything
+	$(BIN)/python -m model.starter $(ARGS)
+
+test: ## test-unit, then test-integration
+	$(MAKE) test-unit
+	$(MAKE) test-integration
+
+test-unit: $(VENV)/.installed ## rules and models, no Kafka
+	$(BIN)/python -m pytest -m "not integration and not faults" $(ARGS)
+
+test-integration: $(VENV)/.installed ## real workers on the embedded Apache Kafka
+	$(BIN)/python -m pytest -m integration $(ARGS)
+
+test-faults: $(VENV)/.installed ## workers and brokers killed, frozen and cut off
+	$(BIN)/python -m pytest -m faults $(ARGS)
+
+lint: $(VENV)/.installed ## style, types and which room may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed ## put the code into the one style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove .venv and what tools left behind
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The demo needs little; the full set satisfies it too, so whoever develops does not install twice.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/uv
+	$(UV_INSTALL) -e '.[demo,otlp,train,bench,test,lint]'
+	@touch $(VENV)/.installed-demo $@
+
+$(VENV)/.installed-demo: pyproject.toml constraints.txt | $(BIN)/uv
+	$(UV_INSTALL) -e '.[demo]'
+	@touch $@
+
+$(BIN)/uv:
+	@for candidate in $(PYTHON); do \
+	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	fail() { echo "make: $$1" >&2; exit 1; }; \
+	test -n "$$python" || fail "no Python 3.11 or newer among: $(PYTHON); install one, or name it: make PYTHON=/path/to/python3"; \
+	$$python -c 'import ensurepip, venv' 2>/dev/null || fail "$$python cannot make a virtual environment; on Debian: apt-get install python3-venv"; \
+	echo "$$python -m venv $(VENV)"; $$python -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
