@@ -1,0 +1,191 @@
+"""Label sets as token ids, and texts bound to them.
+
+Everything here runs on any thread, without torch: label prompts are tokenised once per label set, and a text is
+tokenised once per distinct piece of glue around it, whatever the number of its label sets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.errors import LabelSetError
+from model.label_set import LabelSet
+from model.tokenizer import EXAMPLE_MARKER, NOTHING, SEPARATOR_MARKER, PieceTokenizer, TokenIds
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MIN_TEXT_TOKENS = 8
+"""A label set that leaves less than this for the text is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextSlot:
+    """The piece that holds the text: what is tokenised together with it, because it touches it."""
+
+    marker: str | None = None
+    prefix: str = ""
+    suffix: str = ""
+
+    def encode(self, tokenizer: PieceTokenizer, text: str) -> TokenIds:
+        return tokenizer.encode(self.prefix + text + self.suffix, marker=self.marker)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A label set, tokenised for one architecture. The text's sequence is: before, text piece, after.
+
+    Attributes:
+        label_count: labels of the set.
+        key: prompts with equal keys read a text through the same sequence.
+        before, after: ids around the text piece.
+        slot: how the text piece is made.
+        cuts_after: a text that is too long first pushes out `after`, as in the reference; otherwise only the text is
+            cut.
+        specials: whether the sequence stands between the tokenizer's special tokens.
+        labels: sequences of the label side, where labels are read by a tower of their own: one for each label, or
+            one for all of them.
+    """
+
+    label_count: int
+    key: str
+    before: TokenIds = field(default_factory=lambda: NOTHING)
+    after: TokenIds = field(default_factory=lambda: NOTHING)
+    slot: TextSlot = TextSlot()
+    cuts_after: bool = False
+    specials: bool = True
+    labels: tuple[TokenIds, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class PreparedLabelSet:
+    """A label set that this model can score; made by `Scorer.prepare`.
+
+    Attributes:
+        label_set: what it was made from.
+        key: hash of its content.
+        prompt: its token ids.
+        vectors: [labels, E] on the model's device where the label side is computed once; else None.
+        token_count: tokens that it adds to the sequence of a text.
+    """
+
+    label_set: LabelSet
+    key: str
+    prompt: Prompt
+    vectors: "Tensor | None"
+    token_count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextPass:
+    """One sequence through the text tower and the label sets that are scored from it.
+
+    Attributes:
+        token_ids: int64 [L], special tokens included.
+        label_sets: scored in this order, each with other content; exactly one where labels and text share a sequence.
+    """
+
+    token_ids: TokenIds
+    label_sets: tuple[PreparedLabelSet, ...]
+
+
+def require_room(prompt: Prompt, tokenizer: PieceTokenizer, max_tokens: int) -> int:
+    """Tokens that the prompt leaves for a text in a window of `max_tokens`.
+
+    Raises:
+        LabelSetError: fewer than MIN_TEXT_TOKENS.
+    """
+    taken = len(prompt.before) + len(prompt.after) + len(prompt.slot.encode(tokenizer, ""))
+    taken += tokenizer.special_count if prompt.specials else 0
+    room = max_tokens - taken
+    if room < MIN_TEXT_TOKENS:
+        raise LabelSetError(
+            f"labels, descriptions, prompt and examples take {taken} of the model's {max_tokens} tokens and leave "
+            f"{max(room, 0)} for a text (at least {MIN_TEXT_TOKENS} are needed); use fewer or shorter ones"
+        )
+    return room
+
+
+def examples_piece(label_set: LabelSet, tokenizer: PieceTokenizer) -> TokenIds:
+    """Few-shot examples, each behind its marker, and one separator after the last; nothing without examples.
+
+    Raises:
+        LabelSetError: the tokenizer lacks the marker.
+    """
+    if not label_set.examples:
+        return NOTHING
+    if EXAMPLE_MARKER not in tokenizer.marker_ids:
+        raise LabelSetError(
+            f"examples: this checkpoint's tokenizer has no {EXAMPLE_MARKER}, so it was trained without examples; "
+            "remove them"
+        )
+    pieces = [
+        tokenizer.encode(f"{example.text} \nLabels:\n {', '.join(example.labels)}", marker=EXAMPLE_MARKER)
+        for example in label_set.examples
+    ]
+    return np.concatenate([*pieces, tokenizer.encode("", marker=SEPARATOR_MARKER)])
+
+
+def fit(prompt: Prompt, piece: TokenIds, tokenizer: PieceTokenizer, max_tokens: int) -> tuple[TokenIds, int]:
+    """The sequence of a text piece in its prompt, and how many tokens were cut to fit `max_tokens`."""
+    room = max_tokens - len(prompt.before) - (tokenizer.special_count if prompt.specials else 0)
+    if prompt.cuts_after:
+        body = np.concatenate([piece, prompt.after])
+        kept = body[:room]
+        cut = len(body) - len(kept)
+    else:
+        kept_piece = piece[: room - len(prompt.after)]
+        kept = np.concatenate([kept_piece, prompt.after])
+        cut = len(piece) - len(kept_piece)
+    body = np.concatenate([prompt.before, kept])
+    return (tokenizer.sequence(body) if prompt.specials else body), cut
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedText:
+    """A text, tokenised for its label sets; made by `Scorer.encode`.
+
+    Attributes:
+        passes: the sequences to run.
+        targets: for each label set asked for, where its scores come from: (pass, place among the pass's label sets).
+        token_count: tokens that the device will run.
+        truncated_token_count: tokens of the text (and of what the architecture lets it push out) that no pass holds.
+    """
+
+    passes: tuple[TextPass, ...]
+    targets: tuple[tuple[tuple[int, int], ...], ...]
+    token_count: int
+    truncated_token_count: int
+
+
+def encode_text(
+    text: str, prepared: Sequence[PreparedLabelSet], tokenizer: PieceTokenizer, max_tokens: int
+) -> EncodedText:
+    """The sequences that score `text` under every prepared label set.
+
+    Label sets with equal prompt keys share a sequence. The cut reported is that of the sequence that cuts most.
+    """
+    pieces: dict[TextSlot, TokenIds] = {}
+    groups: dict[str, dict[str, PreparedLabelSet]] = {}
+    for label_set in prepared:
+        groups.setdefault(label_set.prompt.key, {}).setdefault(label_set.key, label_set)
+    passes: list[TextPass] = []
+    places: dict[str, tuple[int, int]] = {}
+    cut_tokens = 0
+    for group in groups.values():
+        label_sets = tuple(group.values())
+        prompt = label_sets[0].prompt
+        if prompt.slot not in pieces:
+            pieces[prompt.slot] = prompt.slot.encode(tokenizer, text)
+        token_ids, cut = fit(prompt, pieces[prompt.slot], tokenizer, max_tokens)
+        places |= {label_set.key: (len(passes), place) for place, label_set in enumerate(label_sets)}
+        passes.append(TextPass(token_ids, label_sets))
+        cut_tokens = max(cut_tokens, cut)
+    return EncodedText(
+        passes=tuple(passes),
+        targets=tuple((places[label_set.key],) for label_set in prepared),
+        token_count=sum(len(text_pass.token_ids) for text_pass in passes),
+        truncated_token_count=cut_tokens,
+    )
