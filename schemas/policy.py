@@ -48,8 +48,10 @@ class Example(StrictModel):
 class Calibration(StrictModel):
     """Turns logits into honest probabilities: logit / temperature + bias, before sigmoid or softmax."""
 
-    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    bias: float = Field(default=0.0, allow_inf_nan=False, description="Only for mode multi: a softmax cancels it.")
+    temperature: float = Field(default=1.0, ge=0.01, le=1000, allow_inf_nan=False)
+    bias: float = Field(
+        default=0.0, ge=-1000, le=1000, allow_inf_nan=False, description="Only for mode multi: a softmax cancels it."
+    )
 
 
 class Task(StrictModel):
@@ -118,7 +120,7 @@ class Task(StrictModel):
 
 
 class Route(StrictModel):
-    """Sends an output record to this topic instead of the default one."""
+    """Puts a copy of the output record on another topic when the task chooses the label."""
 
     task: str
     label: str = Field(description="A chosen label of the task, or * for any of them.")
@@ -155,7 +157,8 @@ class TenantPolicy(StrictModel):
     )
     tasks: Annotated[dict[PlainName, Task], NamedMapping] = Field(description="name: task; at least one.")
     routes: list[Route] = Field(
-        default_factory=list, description="First match wins; a record that matches none goes to the output topic."
+        default_factory=list,
+        description="Every topic that a route names for a record gets a copy; the output topic gets every record.",
     )
     on_late: Literal["score", "unscored", "dead_letter"] = Field(
         default="score", description="A message past its budget: score it anyway, let it through unscored, or neither."

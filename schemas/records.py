@@ -24,6 +24,9 @@ HEADER_DEAD_LETTERED_AT_MS = "gliclass-dead-lettered-at-ms"
 HEADER_VALUE_NULL = "gliclass-value-null"
 """Set to "1" on a dead letter whose source had neither key nor value: it has an empty value, as none can be sent."""
 
+HEADER_VALUE_OMITTED_BYTES = "gliclass-value-omitted-bytes"
+"""Size of a source value that the dead-letter topic's limit left no room for: look it up at its source coordinates."""
+
 Headers = list[tuple[str, bytes | None]]
 
 
@@ -110,6 +113,9 @@ class EnrichedRecord(_OutputModel):
         default=None, description="Set when the record was let through without scores, as its policy asks."
     )
     payload: Any = Field(default=None, description="The input value: whole, chosen fields, or left out.")
+    payload_omitted: Literal["too_large"] | None = Field(
+        default=None, description="Set when the payload was left out because the record exceeded its topic's limit."
+    )
 
 
 class DeadLetterHeaders(BaseModel):
@@ -126,3 +132,4 @@ class DeadLetterHeaders(BaseModel):
     source_timestamp_ms: int = Field(alias=HEADER_SOURCE_TIMESTAMP_MS)
     dead_lettered_at_ms: int = Field(alias=HEADER_DEAD_LETTERED_AT_MS)
     value_null: Literal["1"] | None = Field(default=None, alias=HEADER_VALUE_NULL)
+    value_omitted_bytes: int | None = Field(default=None, alias=HEADER_VALUE_OMITTED_BYTES)

@@ -48,7 +48,10 @@ class OutputSettings(SettingsModel):
     dead_letter_topic: TopicName
     payload: Annotated[
         Literal["all", "none"] | Annotated[list[FieldPath], Field(min_length=1)], BeforeValidator(_payload)
-    ] = Field(default="all", description="How much of the input value the output carries: all, none, or chosen paths.")
+    ] = Field(
+        default="all",
+        description="What the output carries of the input value: all, none, or a list of paths, absent ones left out.",
+    )
     scores: Literal["chosen", "all"] = Field(
         default="chosen", description="Publish the chosen labels' scores or every label's; a task may say otherwise."
     )
@@ -193,6 +196,12 @@ class Settings(BaseSettings):
             )
         if self.output.dead_letter_topic == self.output.topic:
             raise ValueError("output.dead_letter_topic: is the output topic too; consumers could not tell them apart")
+        return self
+
+    @model_validator(mode="after")
+    def _plain_text_has_no_fields(self) -> Self:
+        if self.input.mapping.format == "text" and isinstance(self.output.payload, list):
+            raise ValueError("output.payload: input.mapping.format text has no fields to choose; say all or none")
         return self
 
     @model_validator(mode="after")

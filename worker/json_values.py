@@ -1,0 +1,116 @@
+"""Reading JSON values that strangers wrote: parsing, paths, kinds, times. Pure."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from schemas.records import DeadLetterReason
+
+ABSENT = object()
+"""Nothing lies there; null is something else."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LATEST_MS = 253_402_300_799_999  # the year 9999
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+_KINDS = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+class RecordError(Exception):
+    """A record that cannot be classified. `detail` says why without any of its text; `tenant` where it was found."""
+
+    def __init__(self, reason: DeadLetterReason, detail: str, tenant: str | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.tenant = tenant
+
+
+def parse_json(value: bytes) -> tuple[Any, bytes, int]:
+    """The parsed value, the value as valid JSON, and how many halves of surrogate pairs became U+FFFD in both.
+
+    Halves are common: producers cut texts in the middle of an emoji. Raises RecordError for anything else that is not
+    JSON in UTF-8, NaN and Infinity included, and for nesting that no answer could be written with (254 levels).
+    """
+    value = value.removeprefix(_BYTE_ORDER_MARK)
+    replaced = 0
+    try:
+        parsed = orjson.loads(value)
+    except orjson.JSONDecodeError as first:
+        utf8(value)
+        value, replaced = _without_halves(value)
+        if not replaced:
+            raise RecordError(DeadLetterReason.INVALID_JSON, str(first)) from None
+        try:
+            parsed = orjson.loads(value)
+        except orjson.JSONDecodeError as second:
+            raise RecordError(DeadLetterReason.INVALID_JSON, str(second)) from None
+    if value.count(b"[") + value.count(b"{") > 250:
+        try:
+            orjson.dumps(parsed)
+        except orjson.JSONEncodeError:
+            raise RecordError(DeadLetterReason.INVALID_JSON, "nested deeper than 254 levels") from None
+    return parsed, value, replaced
+
+
+def at_path(parsed: Any, path: str) -> Any:
+    """What lies at a dotted path; ABSENT where nothing does."""
+    if isinstance(parsed, dict) and path in parsed:
+        return parsed[path]
+    found = parsed
+    for part in path.split("."):
+        if isinstance(found, dict):
+            found = found.get(part, ABSENT)
+        elif isinstance(found, list) and part.removeprefix("-").isdecimal() and len(part) < 10:
+            index = int(part)
+            found = found[index] if -len(found) <= index < len(found) else ABSENT
+        else:
+            return ABSENT
+    return found
+
+
+def event_time_ms(found: Any, unit: str) -> int | None:
+    """Milliseconds since 1970 UTC from a number, a string of one, or ISO 8601; None for anything else."""
+    try:
+        if unit == "iso8601":
+            moment = datetime.fromisoformat(found)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            milliseconds = moment.timestamp() * 1000
+        elif isinstance(found, bool):
+            return None
+        else:
+            milliseconds = float(found) * (1000 if unit == "seconds" else 1)
+        return round(milliseconds) if 0 < milliseconds <= _LATEST_MS else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def utf8(value: bytes) -> str:
+    """The text in these bytes, without a byte order mark; raises RecordError."""
+    try:
+        return value.removeprefix(_BYTE_ORDER_MARK).decode()
+    except UnicodeDecodeError as error:
+        detail = f"byte {error.start} is not UTF-8: {error.reason}"
+        raise RecordError(DeadLetterReason.INVALID_UTF8, detail) from None
+
+
+def kind_of(found: Any) -> str:
+    """What a parsed value is, in words."""
+    return "null" if found is None else _KINDS.get(type(found), "bytes that are not UTF-8")
+
+
+def _without_halves(value: bytes) -> tuple[bytes, int]:
+    """JSON whose escapes of surrogate halves became U+FFFD; whole pairs and escaped backslashes stay as they are."""
+    replaced = 0
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        nonlocal replaced
+        if match.group(1) is None:
+            return match.group()
+        replaced += 1
+        return rb"\ufffd"
+
+    return _ESCAPE.sub(replace, value), replaced

@@ -1,0 +1,187 @@
+"""Tenant policies compiled against the model, and the store that the stream reads them from."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from model.errors import LabelSetError
+from model.label_set import Example, LabelSet
+from schemas.policy import PolicyFile, Task, TenantPolicy
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from model.scorer import PreparedLabelSet
+
+DEFAULT_TENANT = "(default)"
+"""Under this name the default policy serves every tenant without one of its own: one queue, one set of metrics."""
+
+
+class PolicyError(Exception):
+    """Policies that this worker cannot serve; `lines` name each place in the file and its fix."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class PreparesLabelSets(Protocol):
+    """What compiling needs of a model."""
+
+    def prepare(self, label_set: LabelSet) -> "PreparedLabelSet": ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledTask:
+    """One task with what the model made of its label set. `thresholds` are in the order of the labels."""
+
+    name: str
+    task: Task
+    label_set: LabelSet
+    prepared: "PreparedLabelSet"
+    thresholds: tuple[float, ...]
+    publish_all_scores: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledPolicy:
+    """One tenant's policy, ready for use. `version` is a hash of its content and of nothing else."""
+
+    tenant: str
+    version: str
+    policy: TenantPolicy
+    tasks: tuple[CompiledTask, ...]
+    prepared: "tuple[PreparedLabelSet, ...]"
+    latency_budget_seconds: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicySet:
+    """The policies of all tenants at one moment; never changed, only replaced."""
+
+    tenants: Mapping[str, CompiledPolicy]
+    default: CompiledPolicy | None
+
+    def all(self) -> Iterator[CompiledPolicy]:
+        """Every policy, the default one last."""
+        yield from self.tenants.values()
+        if self.default is not None:
+            yield self.default
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """What the settings have to say about policies.
+
+    Attributes:
+        scores: what a task publishes that does not say.
+        reserved_topics: topic -> its use; a route there would be a loop, a duplicate or a false dead letter.
+    """
+
+    scores: Literal["chosen", "all"] = "chosen"
+    reserved_topics: Mapping[str, str] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, settings: Settings) -> "CompileOptions":
+        reserved = dict.fromkeys(settings.input.topics, "an input topic")
+        reserved[settings.output.topic] = "the output topic, which has every record"
+        reserved[settings.output.dead_letter_topic] = "the dead-letter topic"
+        return cls(settings.output.scores, MappingProxyType(reserved))
+
+
+def compile_policies(
+    file: PolicyFile, model: PreparesLabelSets, options: CompileOptions, previous: PolicySet | None = None
+) -> PolicySet:
+    """Prepare every task's label set; runs on the device thread.
+
+    A tenant whose policy is unchanged since `previous` keeps its compiled object. Raises PolicyError, with one line
+    for each label set that the model refuses and each route to a reserved topic.
+    """
+    tenants: dict[str, CompiledPolicy] = {}
+    default: CompiledPolicy | None = None
+    lines: list[str] = []
+    for tenant, policy in file.tenants.items():
+        try:
+            known = previous.tenants.get(tenant) if previous else None
+            tenants[tenant] = _reused(known, policy) or _compiled(tenant, policy, f"tenants.{tenant}", model, options)
+        except PolicyError as error:
+            lines += error.lines
+    if file.default is not None:
+        try:
+            known = previous.default if previous else None
+            default = _reused(known, file.default) or _compiled(DEFAULT_TENANT, file.default, "default", model, options)
+        except PolicyError as error:
+            lines += error.lines
+    if lines:
+        raise PolicyError(lines)
+    return PolicySet(MappingProxyType(tenants), default)
+
+
+class PolicyStore:
+    """The policies in force. Reading and replacing are atomic: a message sees one set or the other, never a mixture."""
+
+    def __init__(self, policies: PolicySet) -> None:
+        self._policies = policies
+
+    @property
+    def current(self) -> PolicySet:
+        return self._policies
+
+    def resolve(self, tenant: str) -> CompiledPolicy | None:
+        """The tenant's policy, the default one, or None when the tenant is unknown and there is no default."""
+        policies = self._policies
+        return policies.tenants.get(tenant, policies.default)
+
+    def replace(self, policies: PolicySet) -> None:
+        """Put others in force; messages already admitted keep theirs."""
+        self._policies = policies
+
+
+def policy_version(policy: TenantPolicy) -> str:
+    """Hash of what the policy says, order included; what it leaves at its default does not count."""
+    content = policy.model_dump_json(exclude_defaults=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def label_set_of(task: Task) -> LabelSet:
+    """What the model sees of a task."""
+    described = any(leaf.description for leaf in task.leaves)
+    return LabelSet(
+        labels=task.label_names,
+        descriptions=tuple(leaf.description for leaf in task.leaves) if described else (),
+        prompt=task.prompt,
+        examples=tuple(Example(example.text, tuple(example.labels)) for example in task.examples),
+    )
+
+
+def _reused(known: CompiledPolicy | None, policy: TenantPolicy) -> CompiledPolicy | None:
+    return known if known is not None and known.version == policy_version(policy) else None
+
+
+def _compiled(
+    tenant: str, policy: TenantPolicy, path: str, model: PreparesLabelSets, options: CompileOptions
+) -> CompiledPolicy:
+    lines = [
+        f"{path}.routes.{number}.topic: {route.topic!r} is {use}; choose another"
+        for number, route in enumerate(policy.routes)
+        if (use := options.reserved_topics.get(route.topic)) is not None
+    ]
+    tasks: list[CompiledTask] = []
+    for name, task in policy.tasks.items():
+        label_set = label_set_of(task)
+        try:
+            prepared = model.prepare(label_set)
+        except LabelSetError as error:
+            lines.append(f"{path}.tasks.{name}: {error}")
+            continue
+        thresholds = tuple(task.threshold_of(label) for label in label_set.labels)
+        tasks.append(
+            CompiledTask(name, task, label_set, prepared, thresholds, (task.scores or options.scores) == "all")
+        )
+    if lines:
+        raise PolicyError(lines)
+    prepared_sets = tuple(task.prepared for task in tasks)
+    budget, weight = policy.latency_budget_seconds, policy.weight
+    return CompiledPolicy(tenant, policy_version(policy), policy, tuple(tasks), prepared_sets, budget, weight)
