@@ -26,6 +26,8 @@ HEADER_VALUE_NULL = "gliclass-value-null"
 
 HEADER_VALUE_OMITTED_BYTES = "gliclass-value-omitted-bytes"
 """Size of a source value that the dead-letter topic's limit left no room for: look it up at its source coordinates."""
+HEADER_VALUE_OMITTED_BYTES = "gliclass-value-omitted-bytes"
+"""Size of the source's value, on a dead letter that had to leave it out to fit into its topic."""
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -114,6 +116,9 @@ class EnrichedRecord(_OutputModel):
     )
     payload: Any = Field(default=None, description="The input value: whole, chosen fields, or left out.")
     payload_omitted: Literal["too_large"] | None = Field(
+        default=None, description="Set when the record fits into its topic only without the payload."
+    )
+    payload_omitted: Literal["too_large"] | None = Field(
         default=None, description="Set when the payload was left out because the record exceeded its topic's limit."
     )
 
@@ -131,5 +136,10 @@ class DeadLetterHeaders(BaseModel):
     source_offset: int = Field(alias=HEADER_SOURCE_OFFSET)
     source_timestamp_ms: int = Field(alias=HEADER_SOURCE_TIMESTAMP_MS)
     dead_lettered_at_ms: int = Field(alias=HEADER_DEAD_LETTERED_AT_MS)
-    value_null: Literal["1"] | None = Field(default=None, alias=HEADER_VALUE_NULL)
+    value_null: Literal["1"] | None = Field(
+        default=None, alias=HEADER_VALUE_NULL, description="The source had neither key nor value."
+    )
+    value_omitted_bytes: int | None = Field(
+        default=None, alias=HEADER_VALUE_OMITTED_BYTES, description="Size of a value that did not fit into the topic."
+    )
     value_omitted_bytes: int | None = Field(default=None, alias=HEADER_VALUE_OMITTED_BYTES)

@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from schemas import records
 from schemas.mapping import InputMapping
 from schemas.records import DeadLetterReason, EnrichedRecord, Headers, SourceCoordinates
 from schemas.settings import InputSettings
@@ -193,34 +192,6 @@ def merge_headers(original: Iterable[tuple[str, bytes | None]], ours: Mapping[st
     """The original headers in their order, less any of our names, then those of ours that are not None."""
     kept = [(name, value) for name, value in original if name not in ours]
     return kept + [(name, value.encode(errors="replace")) for name, value in ours.items() if value is not None]
-
-
-def dead_letter_headers(
-    original: Iterable[tuple[str, bytes | None]],
-    source: SourceCoordinates,
-    error: RecordError,
-    *,
-    dead_lettered_at_ms: int,
-    value_null: bool,
-) -> Headers:
-    """The headers of a dead letter. `value_null`: the source had neither key nor value, see `dead_letter_value`."""
-    ours = {
-        records.HEADER_REASON: error.reason.value,
-        records.HEADER_ERROR: error.detail[:MAX_ERROR_CHARACTERS],
-        records.HEADER_TENANT: error.tenant,
-        records.HEADER_SOURCE_TOPIC: source.topic,
-        records.HEADER_SOURCE_PARTITION: str(source.partition),
-        records.HEADER_SOURCE_OFFSET: str(source.offset),
-        records.HEADER_SOURCE_TIMESTAMP_MS: str(source.timestamp_ms),
-        records.HEADER_DEAD_LETTERED_AT_MS: str(dead_lettered_at_ms),
-        records.HEADER_VALUE_NULL: "1" if value_null else None,
-    }
-    return merge_headers(original, ours)
-
-
-def dead_letter_value(key: bytes | None, value: bytes | None) -> bytes | None:
-    """The value as it is; empty where there is neither key nor value, since Kafka clients refuse to send nothing."""
-    return b"" if key is None and value is None else value
 
 
 def record_id(source: SourceCoordinates) -> str:

@@ -1,19 +1,19 @@
 """What the thresholds make of the scores. Pure: the same logits and policy give the same decision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.policy import ANY_LABEL, Calibration, TenantPolicy
+from schemas.policy import Calibration
 from schemas.records import LabelScore, TaskResult
 from worker.policies import CompiledPolicy, CompiledTask
 
 DECIMALS = 4
 
 
-class DecisionError(Exception):
+class DecisionError(ValueError):
     """The model's answer cannot be decided on."""
 
 
@@ -27,17 +27,6 @@ def decide(policy: CompiledPolicy, logits: Sequence[NDArray[np.float32]]) -> dic
     if len(logits) != len(policy.tasks):
         raise DecisionError(f"the model answered {len(logits)} tasks of {len(policy.tasks)}")
     return {task.name: _result(task, task_logits) for task, task_logits in zip(policy.tasks, logits, strict=True)}
-
-
-def route_topics(policy: TenantPolicy, results: Mapping[str, TaskResult]) -> tuple[str, ...]:
-    """The topics that get a copy of the record, each once, in the order of the routes."""
-    chosen = {task: {label.label for label in result.labels} for task, result in results.items()}
-    topics = [
-        route.topic
-        for route in policy.routes
-        if (labels := chosen.get(route.task)) and (route.label == ANY_LABEL or route.label in labels)
-    ]
-    return tuple(dict.fromkeys(topics))
 
 
 def probabilities(logits: NDArray[np.float32], mode: str, calibration: Calibration) -> NDArray[np.float64]:
