@@ -26,8 +26,6 @@ HEADER_VALUE_NULL = "gliclass-value-null"
 
 HEADER_VALUE_OMITTED_BYTES = "gliclass-value-omitted-bytes"
 """Size of a source value that the dead-letter topic's limit left no room for: look it up at its source coordinates."""
-HEADER_VALUE_OMITTED_BYTES = "gliclass-value-omitted-bytes"
-"""Size of the source's value, on a dead letter that had to leave it out to fit into its topic."""
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -116,9 +114,6 @@ class EnrichedRecord(_OutputModel):
     )
     payload: Any = Field(default=None, description="The input value: whole, chosen fields, or left out.")
     payload_omitted: Literal["too_large"] | None = Field(
-        default=None, description="Set when the record fits into its topic only without the payload."
-    )
-    payload_omitted: Literal["too_large"] | None = Field(
         default=None, description="Set when the payload was left out because the record exceeded its topic's limit."
     )
 
@@ -142,4 +137,3 @@ class DeadLetterHeaders(BaseModel):
     value_omitted_bytes: int | None = Field(
         default=None, alias=HEADER_VALUE_OMITTED_BYTES, description="Size of a value that did not fit into the topic."
     )
-    value_omitted_bytes: int | None = Field(default=None, alias=HEADER_VALUE_OMITTED_BYTES)
