@@ -1,7 +1,7 @@
 """Tenant policies compiled against the model, and the store that the stream reads them from."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -64,11 +64,9 @@ class PolicySet:
     tenants: Mapping[str, CompiledPolicy]
     default: CompiledPolicy | None
 
-    def all(self) -> Iterator[CompiledPolicy]:
-        """Every policy, the default one last."""
-        yield from self.tenants.values()
-        if self.default is not None:
-            yield self.default
+    def by_name(self) -> dict[str, CompiledPolicy]:
+        """Every policy under its `tenant`, the default one last."""
+        return {**self.tenants, **({DEFAULT_TENANT: self.default} if self.default else {})}
 
 
 @dataclass(frozen=True, slots=True)
