@@ -1,0 +1,1 @@
+"""Making a GLiClass model better: data, losses, supervised training, PPO, calibration, evaluation."""

@@ -1,0 +1,99 @@
+"""What people say about a classification, and what of it is known to be true or false."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.training.data import IGNORED, TrainingExample
+from model.training.datasets import read_json_lines
+from model.training.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One person's answer to one classified text.
+
+    Attributes:
+        labels: the labels the text was scored under.
+        accepted: labels that were confirmed.
+        rejected: labels that were refused.
+        corrected: the full right answer, possibly empty; None where nobody gave one.
+        candidates: labels of which exactly one is right, without saying which; empty for no such statement.
+    """
+
+    text: str
+    labels: tuple[str, ...]
+    accepted: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    corrected: tuple[str, ...] | None = None
+    candidates: tuple[str, ...] = ()
+    prompt: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise DataError("field 'labels' is empty; name the labels the text was scored under")
+        for name in ("accepted", "rejected", "corrected", "candidates"):
+            for label in getattr(self, name) or ():
+                if label not in self.labels:
+                    raise DataError(f"field {name!r} names {label!r}, which is not in 'labels'")
+        both = set(self.accepted) & set(self.rejected)
+        if both:
+            raise DataError(f"{sorted(both)[0]!r} is both in 'accepted' and in 'rejected'")
+        if self.corrected is None and not (self.accepted or self.rejected or self.candidates):
+            raise DataError("says nothing: give 'accepted', 'rejected', 'corrected' or 'candidates'")
+
+    @property
+    def targets(self) -> tuple[float, ...]:
+        """1 for true, 0 for false, IGNORED for not known, in label order. A correction overrides the rest."""
+        if self.corrected is not None:
+            return tuple(float(label in self.corrected) for label in self.labels)
+        known = dict.fromkeys(self.labels, IGNORED)
+        if self.candidates:
+            known.update((label, 0.0) for label in self.labels if label not in self.candidates)
+            if len(self.candidates) == 1:
+                known[self.candidates[0]] = 1.0
+        known.update(dict.fromkeys(self.accepted, 1.0))
+        known.update(dict.fromkeys(self.rejected, 0.0))
+        return tuple(known[label] for label in self.labels)
+
+    @property
+    def example(self) -> TrainingExample:
+        """The same as a training example with unknown targets ignored."""
+        return TrainingExample(self.text, self.labels, self.targets, prompt=self.prompt)
+
+
+def read_feedback(path: Path) -> Iterator[Feedback]:
+    """Stream a .jsonl or .jsonl.gz file. Raises DataError naming file, line and field."""
+    for line_number, row in read_json_lines(path):
+        yield parse_feedback(row, f"{path}:{line_number}")
+
+
+def parse_feedback(row: Mapping[str, Any], where: str) -> Feedback:
+    """One row. Raises DataError that begins with `where`."""
+    unknown = row.keys() - {"text", "labels", "accepted", "rejected", "corrected", "candidates", "prompt"}
+    if unknown:
+        raise DataError(f"{where}: field {sorted(unknown)[0]!r} is not known")
+    text = row.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise DataError(f"{where}: field 'text' must be a non-empty string")
+    lists: dict[str, tuple[str, ...]] = {}
+    for name in ("labels", "accepted", "rejected", "corrected", "candidates"):
+        value = row.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
+            raise DataError(f"{where}: field {name!r} must be a list of strings")
+        lists[name] = tuple(value)
+    try:
+        return Feedback(
+            text=text,
+            labels=lists.get("labels", ()),
+            accepted=lists.get("accepted", ()),
+            rejected=lists.get("rejected", ()),
+            corrected=lists.get("corrected"),
+            candidates=lists.get("candidates", ()),
+            prompt=row.get("prompt") or "",
+        )
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error

@@ -1,0 +1,113 @@
+"""The label tower: a frozen BERT with LoRA, and a linear head into the space of the untouched text vectors.
+
+logit = s * cos(text / R + t, W label / R + b). At the start W is the identity and t, b only centre the two clouds and
+set them apart by a shared offset, so that unrelated pairs score below zero; the tower then learns from there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import BertModel
+
+from model.training.starter.text_vectors import first_states, token_ids
+
+LORA_RANK = 16
+LORA_SCALE = 2.0
+LORA_TARGETS = ("query", "value", "attention.output.dense", "intermediate.dense", "output.dense")
+START_SCALE = 20.0
+CENTRING = 0.75
+OFFSET = 0.35
+MAX_LABEL_TOKENS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The fixed geometry both towers share.
+
+    Attributes:
+        norm: mean length of a raw vector (R).
+        text_shift: float32 [H], added to every text vector (t).
+        label_shift: float32 [H], where the label bias b starts.
+    """
+
+    norm: float
+    text_shift: Tensor
+    label_shift: Tensor
+
+    @classmethod
+    def fit(cls, texts: Tensor, words: Tensor) -> "Space":
+        """From raw vectors [n, H] of generic texts and of single words; no label is used."""
+        norm = float(torch.cat([texts, words]).norm(dim=1).mean())
+        text_mean, word_mean = (texts / norm).mean(0), (words / norm).mean(0)
+        spread = torch.cat([texts / norm - text_mean, words / norm - word_mean]).T.cov()
+        quietest = torch.linalg.eigh(spread).eigenvectors[:, 0]
+        quietest = quietest * torch.sign(quietest.sum())
+        return cls(
+            norm=norm,
+            text_shift=-CENTRING * text_mean + OFFSET * quietest,
+            label_shift=-CENTRING * word_mean - OFFSET * quietest,
+        )
+
+    def texts(self, vectors: Tensor) -> Tensor:
+        """Unit text vectors from raw ones, [..., H]."""
+        return F.normalize(vectors / self.norm + self.text_shift, dim=-1)
+
+
+class LabelTower(nn.Module):
+    """Label strings to unit vectors; only the LoRA factors, the head and the scale are trainable."""
+
+    def __init__(self, bert: BertModel, tokenizer: Tokenizer, space: Space) -> None:
+        super().__init__()
+        bert.requires_grad_(False)
+        config = LoraConfig(
+            r=LORA_RANK, lora_alpha=int(LORA_RANK * LORA_SCALE), lora_dropout=0.0, target_modules=list(LORA_TARGETS)
+        )
+        self.bert = inject_adapter_in_model(config, bert).eval()
+        self.tokenizer = tokenizer
+        self.space = space
+        width = bert.config.hidden_size
+        self.head = nn.Linear(width, width)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.eye(width))
+            self.head.bias.copy_(space.label_shift)
+        self.log_scale = nn.Parameter(torch.tensor(START_SCALE).log())
+
+    def raw(self, strings: Sequence[str]) -> Tensor:
+        """First hidden state of each string, float32 [strings, H]."""
+        return first_states(self.bert, token_ids(self.tokenizer, strings, MAX_LABEL_TOKENS))
+
+    def forward(self, strings: Sequence[str]) -> Tensor:
+        """Unit label vectors, float32 [strings, H]."""
+        return F.normalize(self.head(self.raw(strings) / self.space.norm), dim=-1)
+
+    def logits(self, texts: Tensor, labels: Tensor) -> Tensor:
+        """[texts, labels] from unit vectors of both."""
+        return self.log_scale.exp() * texts @ labels.T
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The trainable tensors by name, detached copies."""
+        return {name: value.detach().clone() for name, value in self.named_parameters() if value.requires_grad}
+
+    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+        """Set the trainable tensors; every one must be there."""
+        parameters = {name: value for name, value in self.named_parameters() if value.requires_grad}
+        if parameters.keys() != state.keys():
+            raise ValueError(f"not this tower's tensors: {sorted(parameters.keys() ^ state.keys())[:4]}")
+        with torch.no_grad():
+            for name, value in parameters.items():
+                value.copy_(state[name])
+
+    def interpolate(self, share: float) -> None:
+        """Move back towards the start: LoRA and head keep `share` of their change (WiSE-FT)."""
+        with torch.no_grad():
+            for name, value in self.named_parameters():
+                if "lora_B" in name:
+                    value.mul_(share)
+            start = torch.eye(self.head.weight.shape[0])
+            self.head.weight.copy_(start + share * (self.head.weight - start))
+            self.head.bias.copy_(self.space.label_shift + share * (self.head.bias - self.space.label_shift))
