@@ -1,18 +1,19 @@
 """A record on its way through the worker, and what becomes of it."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiokafka import ConsumerRecord
 
-from model.scorer import EncodedText
+from schemas.records import DeadLetterReason, Headers
+from worker.codec import DecodedRecord
+from worker.telemetry.tracing import MessageTrace
 
 if TYPE_CHECKING:
+    from model.scorer import EncodedText
+
     from worker.partition import Partition
     from worker.policies import CompiledPolicy
-    from worker.telemetry.tracing import MessageTrace
-
-Headers = list[tuple[str, bytes | None]]
 
 
 @dataclass(slots=True, eq=False)
@@ -21,13 +22,13 @@ class Message:
 
     partition: "Partition"
     record: "ConsumerRecord[bytes | None, bytes | None]"
-    payload: Any
-    source_id: str | None
+    decoded: DecodedRecord
     policy: "CompiledPolicy"
-    encoded: EncodedText
+    encoded: "EncodedText"
     deadline: float
+    delivered_at: float
     admitted_at: float
-    trace: "MessageTrace"
+    trace: MessageTrace
     bound_at: float = 0.0
     scored_at: float = 0.0
     batch_messages: int = 0
@@ -76,8 +77,12 @@ class Result:
     offset: int
     key: bytes | None
     outgoing: list[Outgoing]
-    tenant: str | None = None
-    reason: str | None = None  # of a dead letter
+    size_bytes: int
+    trace: MessageTrace
+    concluded_at: float
+    dead_letter_reason: DeadLetterReason | None = None
     message: Message | None = None
-    size_bytes: int = 0
-    notes: list[str] = field(default_factory=list)
+
+    @property
+    def acknowledged(self) -> bool:
+        return all(outgoing.acknowledged for outgoing in self.outgoing)

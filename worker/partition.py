@@ -27,14 +27,15 @@ class Partition:
         self.tracker = OffsetTracker(next_offset)
         self.closing = False
         self.revoked = False
-        self.blocked_since: float | None = None
+        self.blocked = False
         self.in_flight_bytes = 0
-        self._delivered_at: dict[int, float] = {}
+        self._delivered: dict[int, tuple[float, int]] = {}
         self._order: KeyOrder[Result] = KeyOrder()
         self._outbox: deque[Result] = deque()
         self._outbox_filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
+        self._abandoned = 0
 
     def __repr__(self) -> str:
         return f"{self.topic}-{self.number}@{self.epoch}"
@@ -45,15 +46,15 @@ class Partition:
         return self.tracker.in_flight
 
     @property
-    def oldest_delivered_at(self) -> float | None:
-        """When the oldest record in flight was delivered (monotonic seconds)."""
-        return next(iter(self._delivered_at.values()), None)
+    def oldest(self) -> tuple[float, int] | None:
+        """Of the oldest record in flight: when it was delivered (monotonic seconds), and its Kafka timestamp in ms."""
+        return next(iter(self._delivered.values()), None)
 
     def deliver(self, record: "ConsumerRecord[bytes | None, bytes | None]", now: float) -> None:
         """Take a fetched record into flight."""
         self.tracker.deliver(record.offset)
         self._order.deliver(record.key, record.offset)
-        self._delivered_at[record.offset] = now
+        self._delivered[record.offset] = (now, record.timestamp)
         self.in_flight_bytes += record_bytes(record)
         self._emptied.clear()
 
@@ -78,12 +79,20 @@ class Partition:
         for result in results:
             self.tracker.complete(result.offset)
             self.in_flight_bytes -= result.size_bytes
-            del self._delivered_at[result.offset]
-        if not self.tracker.in_flight:
+            del self._delivered[result.offset]
+        self._check_emptied()
+
+    def abandon(self, count: int) -> None:
+        """Give up on records that will have no result under this assignment; the next one delivers them again."""
+        self._abandoned += count
+        self._check_emptied()
+
+    def _check_emptied(self) -> None:
+        if self.tracker.in_flight <= self._abandoned:
             self._emptied.set()
 
     async def drained(self) -> None:
-        """Wait until nothing is in flight."""
+        """Wait until nothing is in flight but what was abandoned."""
         await self._emptied.wait()
 
 

@@ -1,0 +1,50 @@
+import threading
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.device import Device, score_or_bisect
+
+
+def doubling_except(poison: set[int], calls: list[int] | None = None):
+    def score(items: Sequence[int]) -> list[int]:
+        if calls is not None:
+            calls.append(len(items))
+        if poison & set(items):
+            raise RuntimeError("poison")
+        return [2 * item for item in items]
+
+    return score
+
+
+def test_a_good_batch_takes_one_pass():
+    calls: list[int] = []
+    assert score_or_bisect(doubling_except(set(), calls), [1, 2, 3]).outcomes == [2, 4, 6]
+    assert calls == [3]
+
+
+def test_one_bad_item_fails_alone_in_a_logarithmic_number_of_passes():
+    result = score_or_bisect(doubling_except({37}), list(range(64)))
+    assert isinstance(result.outcomes[37], RuntimeError)
+    assert [outcome for index, outcome in enumerate(result.outcomes) if index != 37] == [
+        2 * index for index in range(64) if index != 37
+    ]
+    assert result.failed_passes == 7
+
+
+@given(st.sets(st.integers(0, 29)), st.integers(1, 30))
+def test_exactly_the_failing_items_fail_and_the_order_is_kept(poison, count):
+    result = score_or_bisect(doubling_except(poison), list(range(count)))
+    assert [isinstance(outcome, RuntimeError) for outcome in result.outcomes] == [
+        index in poison for index in range(count)
+    ]
+    assert all(outcome == 2 * index for index, outcome in enumerate(result.outcomes) if index not in poison)
+
+
+async def test_everything_runs_on_one_thread_that_is_not_the_event_loops():
+    device = Device()
+    threads = {await device.run(threading.get_ident) for _ in range(5)}
+    device.close()
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads

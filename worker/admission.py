@@ -1,0 +1,96 @@
+"""A fetched record becomes a message, or a dead letter."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from model.scorer import EncodedText, PreparedLabelSet
+
+from schemas.records import DeadLetterReason
+from worker.codec import RecordDecoder, RecordError
+from worker.consumer import Record
+from worker.dead_letters import DeadLetters
+from worker.message import Message, Result
+from worker.partition import Partition
+from worker.policies import CompiledPolicy
+from worker.telemetry.tracing import Tracing
+
+
+class Encodes(Protocol):
+    """What admission needs of a model; called from a thread of its own."""
+
+    def encode(self, text: str, prepared: Sequence[PreparedLabelSet]) -> EncodedText: ...
+
+
+class Admission:
+    """Decodes, finds the policy, tokenises and sets the deadline: all in one thread beside the event loop."""
+
+    def __init__(
+        self,
+        decoder: RecordDecoder,
+        policy_of: Callable[[str], CompiledPolicy | None],
+        model: Encodes,
+        dead_letters: DeadLetters,
+        tracing: Tracing,
+    ) -> None:
+        self._decoder = decoder
+        self._policy_of = policy_of
+        self._model = model
+        self._dead_letters = dead_letters
+        self._tracing = tracing
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="admission")
+
+    async def admit(self, partition: Partition, records: Sequence[Record]) -> list[Message | Result]:
+        """One outcome per record, in order."""
+        delivered_at = time.monotonic()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: [self.admit_one(partition, record, delivered_at) for record in records]
+        )
+
+    def admit_one(self, partition: Partition, record: Record, delivered_at: float) -> Message | Result:
+        """Never raises for what a record holds: that would be delivered again for ever."""
+        trace = self._tracing.start_message(record.headers, record.topic, record.partition, record.offset)
+        try:
+            decoded = self._decoder.decode(record.key, record.value, record.headers)
+        except RecordError as error:
+            return self._dead_letters.result(record, error.reason, error.detail, trace, tenant=error.tenant)
+        policy = self._policy_of(decoded.tenant)
+        if policy is None:
+            detail = "no policy for this tenant, and no default policy"
+            return self._dead_letters.result(
+                record, DeadLetterReason.TENANT_UNKNOWN, detail, trace, tenant=decoded.tenant
+            )
+        try:
+            encoded = self._model.encode(decoded.text, policy.prepared)
+        except Exception as error:  # whatever a tokenizer makes of a hostile text is that record's failure alone
+            return self._dead_letters.result(
+                record, DeadLetterReason.MODEL_ERROR, type(error).__name__, trace, tenant=decoded.tenant
+            )
+        return Message(
+            partition=partition,
+            record=record,
+            decoded=decoded,
+            policy=policy,
+            encoded=encoded,
+            deadline=_deadline(record, decoded.event_time_ms, policy.latency_budget_seconds),
+            delivered_at=delivered_at,
+            admitted_at=time.monotonic(),
+            trace=trace,
+        )
+
+    def close(self) -> None:
+        """Take no more records."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _deadline(record: Record, event_time_ms: int | None, budget_seconds: float) -> float:
+    """The end of the latency budget on the monotonic clock.
+
+    It runs from the record's own time or Kafka's timestamp; from now where there is none (-1, 0), and where a clock
+    that runs ahead puts it into the future.
+    """
+    timestamp_ms = event_time_ms if event_time_ms is not None else record.timestamp
+    age_seconds = max(0.0, time.time() - timestamp_ms / 1000) if timestamp_ms > 0 else 0.0
+    return time.monotonic() - age_seconds + budget_seconds

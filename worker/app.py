@@ -1,0 +1,245 @@
+"""Builds one worker from its settings and runs it."""
+
+import asyncio
+import importlib.metadata
+import socket
+from functools import partial
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from model.scorer import Scorer
+from model.starter import build_starter
+
+from model.errors import ModelError
+from schemas.policy import PolicyFile
+from schemas.settings import ModelSettings, Settings
+from worker.admin import AdminError, AdminServer, admin_app
+from worker.admission import Admission
+from worker.backpressure import Backpressure, Load
+from worker.batcher import Batcher
+from worker.codec import RecordDecoder
+from worker.config import ConfigurationError, parse_policies, read_file
+from worker.consumer import BrokerRefusalError, OffsetLostError
+from worker.cost_model import CostModel
+from worker.dead_letters import DeadLetters
+from worker.device import Device
+from worker.enrichment import Enrichment
+from worker.health import Health
+from worker.kafka_client import client_options, connection_log, consumer_options, producer_options
+from worker.pipeline import Pipeline
+from worker.policies import CompileOptions, PolicyError, PolicySet, PolicyStore, compile_policies
+from worker.policy_watcher import PolicyWatcher
+from worker.publisher import AtLeastOncePublisher
+from worker.recorder import CONDITIONS, DEAD_LETTER_REACHABLE, Recorder
+from worker.stopping import StopSignal
+from worker.telemetry.logging import configure
+from worker.telemetry.metrics import Metrics
+from worker.telemetry.tracing import MissingExporterError, Tracing, otlp_exporter
+from worker.topics import BROKER_DEFAULT_MAX_MESSAGE_BYTES, Topic, describe_topics
+
+log = structlog.get_logger(__name__)
+
+EXIT_STOPPED, EXIT_FAILED, EXIT_BAD_CONFIGURATION = 0, 1, 2
+PUBLISH_TIMEOUTS = 3
+"""A round may outlast this many request timeouts: a frozen broker costs one or two, and giving up makes duplicates."""
+
+
+REBALANCES_OF_SILENCE = 2
+"""The fetch loop rightly makes no turn while a rebalance lasts; twice its time limit is too long for any loop."""
+
+
+class MissingTopicsError(Exception):
+    """Topics that the settings or policies name do not exist."""
+
+
+CONFIGURATION_ERRORS = (ConfigurationError, MissingExporterError, PolicyError, MissingTopicsError)
+EXPECTED_ERRORS = (AdminError, BrokerRefusalError, KafkaError, ModelError, OffsetLostError)
+FLUSH_SECONDS = 2.0
+FIRST_LOOKUP_RETRY_SECONDS, LONGEST_LOOKUP_RETRY_SECONDS = 0.5, 15.0
+
+
+async def run_worker(settings: Settings) -> int:
+    """Run until a stop is requested or something ends the worker; gives the exit status."""
+    configure(settings.telemetry.log_level, settings.telemetry.log_format)
+    stop = StopSignal(settings.delivery.drain_budget_seconds)
+    stop.install()
+    try:
+        await _run(settings, stop)
+    except BaseExceptionGroup as group:
+        return _said(group)
+    except (*CONFIGURATION_ERRORS, *EXPECTED_ERRORS) as error:
+        return _said(BaseExceptionGroup("worker", [error]))
+    log.info("stopped")
+    return EXIT_STOPPED
+
+
+async def _run(settings: Settings, stop: StopSignal) -> None:
+    version = importlib.metadata.version("gliclass-worker")
+    metrics, health, device = Metrics(), Health(CONDITIONS), Device()
+    metrics.build_info.labels(version).set(1)
+    endpoint = settings.telemetry.otlp_endpoint
+    tracing = Tracing(
+        otlp_exporter(endpoint) if endpoint else None,
+        sample_ratio=settings.telemetry.trace_sampling_ratio,
+        consumer_group=settings.kafka.group_id,
+        instance_id=socket.gethostname(),
+        version=version,
+    )
+    recorder = Recorder(
+        metrics, tracing, health, max_silence_seconds=REBALANCES_OF_SILENCE * settings.kafka.rebalance_timeout_seconds
+    )
+    admin = AdminServer(admin_app(health, metrics.registry, version), settings.admin.host, settings.admin.port)
+    await admin.start()
+    log.info("starting", version=version, group=settings.kafka.group_id, admin=f"{settings.admin.host}:{admin.port}")
+    try:
+        assembling = asyncio.create_task(_assemble(settings, device, recorder, stop))
+        await _ended_or(assembling, stop)
+        if not stop.is_requested:
+            await assembling.result().run()
+    finally:
+        device.close()
+        await tracing.stop(FLUSH_SECONDS)
+        await admin.stop(FLUSH_SECONDS)
+
+
+async def _ended_or(assembling: "asyncio.Task[Pipeline]", stop: StopSignal) -> None:
+    """Wait for the start to end; a stop request ends it early."""
+    stopping = asyncio.create_task(stop.requested())
+    await asyncio.wait({assembling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if stop.is_requested:
+        assembling.cancel()
+
+
+async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop: StopSignal) -> Pipeline:
+    """Load the model, compile the policies, look the topics up, and wire the stream."""
+    output, kafka, batching = settings.output, settings.kafka, settings.batching
+    model = await device.run(load_model, settings.model)
+    recorder.model_loaded(model)
+    store, watcher = await _policies(settings, device, model, recorder)
+    limits = await _record_limits(settings, store.current)
+    recorder.health.meet(DEAD_LETTER_REACHABLE)
+    dead_letters = DeadLetters(output.dead_letter_topic, limits[output.dead_letter_topic])
+    return Pipeline(
+        settings,
+        create_consumer=partial(AIOKafkaConsumer, **consumer_options(kafka)),
+        admission=Admission(
+            RecordDecoder(settings.input, output.payload), store.resolve, model, dead_letters, recorder.tracing
+        ),
+        batcher=Batcher(CostModel(), max_batch_tokens=batching.max_batch_tokens),
+        backpressure=Backpressure(
+            Load(batching.high_water_seconds, batching.max_in_flight_messages, batching.max_in_flight_bytes),
+            Load(batching.low_water_seconds, batching.max_in_flight_messages // 2, batching.max_in_flight_bytes // 2),
+        ),
+        device=device,
+        model=model,
+        enrichment=Enrichment(output.topic, model.digest, dead_letters, limits),
+        publisher=AtLeastOncePublisher(
+            partial(AIOKafkaProducer, **producer_options(kafka, max_request_bytes=min(limits.values()))),
+            dead_letter_topic=output.dead_letter_topic,
+            timeout_seconds=PUBLISH_TIMEOUTS * kafka.request_timeout_seconds,
+        ),
+        policies=watcher,
+        recorder=recorder,
+        stop=stop,
+    )
+
+
+def load_model(settings: ModelSettings) -> Scorer:
+    """The model that the settings name, or the starter checkpoint. Raises ModelError."""
+    path = settings.path if settings.path is not None else build_starter()
+    return Scorer.load(
+        path,
+        device=settings.device,
+        dtype=settings.dtype,
+        threads=settings.threads,
+        max_tokens=settings.max_tokens,
+        revision=settings.revision,
+    )
+
+
+async def _policies(
+    settings: Settings, device: Device, model: Scorer, recorder: Recorder
+) -> tuple[PolicyStore, PolicyWatcher]:
+    options = compile_options(settings)
+
+    async def compile_file(file: PolicyFile, previous: PolicySet | None) -> PolicySet:
+        return await device.run(compile_policies, file, model, options, previous)
+
+    content = read_file(settings.policies.file)
+    policies = await compile_file(parse_policies(content, str(settings.policies.file)), None)
+    recorder.policies_changed(None, policies)
+    store = PolicyStore(policies)
+    watcher = PolicyWatcher(
+        settings.policies.file,
+        store,
+        compile_file,
+        settings.policies.reload_interval_seconds,
+        recorder.policies_changed,
+        content,
+    )
+    return store, watcher
+
+
+def compile_options(settings: Settings) -> CompileOptions:
+    """What the settings have to say about policies."""
+    reserved = dict.fromkeys(settings.input.topics, "an input topic, a loop")
+    reserved[settings.output.topic] = "the output topic, which gets every record"
+    reserved[settings.output.dead_letter_topic] = "the dead-letter topic"
+    return CompileOptions(settings.output.scores, reserved)
+
+
+async def _record_limits(settings: Settings, policies: PolicySet) -> dict[str, int]:
+    """The largest record of each topic written to; waits, and says so once, for brokers that are away.
+
+    Raises:
+        BrokerRefusalError: the login or the certificate is refused.
+        MissingTopicsError: a topic that the settings or policies name does not exist.
+    """
+    routes = {route.topic for policy in policies.by_name().values() for route in policy.policy.routes}
+    written = {settings.output.topic, settings.output.dead_letter_topic, *routes}
+    names = {*settings.input.topics, *written}
+    topics = await _described(settings, names)
+    missing = sorted(name for name in names if topics[name].missing)
+    if missing:
+        raise MissingTopicsError(f"create these topics first, or correct their names: {', '.join(missing)}")
+    return {name: topics[name].max_message_bytes or BROKER_DEFAULT_MAX_MESSAGE_BYTES for name in written}
+
+
+async def _described(settings: Settings, names: set[str]) -> dict[str, Topic]:
+    options, timeout_seconds = client_options(settings.kafka), settings.kafka.request_timeout_seconds
+    wait_seconds = FIRST_LOOKUP_RETRY_SECONDS
+    while True:
+        with connection_log() as connections:
+            try:
+                return await describe_topics(options, names, timeout_seconds)
+            except (KafkaError, TimeoutError) as error:
+                failure = connections.failure
+                if failure is not None and failure.permanent:
+                    raise BrokerRefusalError(str(failure)) from error
+                if wait_seconds == FIRST_LOOKUP_RETRY_SECONDS:
+                    log.warning("waiting for the brokers", error=str(failure or error))
+        await asyncio.sleep(wait_seconds)
+        wait_seconds = min(2 * wait_seconds, LONGEST_LOOKUP_RETRY_SECONDS)
+
+
+def _said(group: BaseExceptionGroup[BaseException]) -> int:
+    """Log why the worker ends; an unexpected error is raised again, with its stack."""
+    expected, unexpected = group.split((*CONFIGURATION_ERRORS, *EXPECTED_ERRORS))
+    if unexpected is not None:
+        raise unexpected
+    assert expected is not None
+    status = EXIT_FAILED
+    for error in _leaves(expected):
+        log.error("the worker ends", error=type(error).__name__, reason=str(error))
+        if isinstance(error, CONFIGURATION_ERRORS):
+            status = EXIT_BAD_CONFIGURATION
+    return status
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -1,0 +1,226 @@
+"""The stream: fetch → admit → batch → score → decide → publish → commit. This file wires; the rules live elsewhere."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+
+from schemas.settings import Settings
+from worker.admission import Admission
+from worker.backpressure import Backpressure, Load
+from worker.batch import Batch
+from worker.batcher import Batcher
+from worker.consumer import GroupConsumer, Record
+from worker.device import Bisected, Device, Logits, Scores
+from worker.enrichment import Enrichment
+from worker.message import Message, Result
+from worker.monitor import watch_lag
+from worker.partition import Partition
+from worker.policy_watcher import PolicyWatcher
+from worker.publisher import AtLeastOncePublisher, PublishError
+from worker.recorder import Recorder
+from worker.stopping import StopSignal
+from worker.telemetry.event_loop import measure_event_loop_lag
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.2, 10.0
+LONGEST_IDLE_SECONDS = 1.0
+LAST_FETCH_SECONDS = 2.0
+MESSAGES_PER_LOOP_TURN = 64
+
+
+class Pipeline:
+    """One worker's stream, from joining the group to leaving it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        create_consumer: Callable[[], AIOKafkaConsumer],
+        admission: Admission,
+        batcher: Batcher[Message],
+        backpressure: Backpressure,
+        device: Device,
+        model: Scores,
+        enrichment: Enrichment,
+        publisher: AtLeastOncePublisher,
+        policies: PolicyWatcher,
+        recorder: Recorder,
+        stop: StopSignal,
+    ) -> None:
+        self._settings = settings
+        self._consumer = GroupConsumer(
+            create_consumer,
+            settings.input.topics,
+            settings.kafka,
+            recorder.metrics,
+            opened=self._start_publishing,
+            drain=self._drain,
+        )
+        self._admission = admission
+        self._batcher = batcher
+        self._backpressure = backpressure
+        self._device = device
+        self._model = model
+        self._enrichment = enrichment
+        self._publisher = publisher
+        self._policies = policies
+        self._recorder = recorder
+        self._stop = stop
+        self._work_arrived = asyncio.Event()
+        self._scored: asyncio.Queue[tuple[Batch[Message], Bisected[Logits]]] = asyncio.Queue()
+        self._publishing: dict[Partition, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Work until a stop is requested, then drain, commit and leave the group. Raises what ended it before."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                fetching = self._tasks.create_task(self._fetch())
+                steps = (self._infer(), self._conclude(), self._commit(), self._consumer.failure())
+                watching = (
+                    self._policies.run(),
+                    watch_lag(self._consumer, self._recorder),
+                    measure_event_loop_lag(self._recorder.metrics),
+                )
+                others = [self._tasks.create_task(step) for step in (*steps, *watching)]
+                await self._stop.requested()
+                await asyncio.wait({fetching}, timeout=LAST_FETCH_SECONDS)
+                fetching.cancel()
+                await self._consumer.release()
+                for task in others:
+                    task.cancel()
+        finally:
+            await self._consumer.stop(self._settings.delivery.publish_floor_seconds)
+            await self._publisher.close(self._settings.delivery.publish_floor_seconds)
+
+    async def _fetch(self) -> None:
+        await self._consumer.start()
+        self._recorder.watch("fetch")
+        # Ends between two fetches, not inside one: records that were delivered but not admitted would hold the drain.
+        while not self._stop.is_requested:
+            self._recorder.beat("fetch")
+            self._hold_back()
+            for partition, records in await self._consumer.fetch(self._settings.kafka.fetch_max_records):
+                await self._admit(partition, records)
+
+    def _hold_back(self) -> None:
+        """Fetch from no partition while enough work waits, and never from one whose results cannot be published."""
+        partitions = self._consumer.partitions
+        load = Load(
+            self._batcher.queued_seconds,
+            sum(partition.in_flight for partition in partitions),
+            sum(partition.in_flight_bytes for partition in partitions),
+        )
+        holding = self._backpressure.holds(load)
+        self._recorder.backlog(load, holding, self._batcher.queued_messages)
+        self._consumer.pause([partition for partition in partitions if holding or partition.blocked])
+
+    async def _admit(self, partition: Partition, records: list[Record]) -> None:
+        admitted = await self._admission.admit(partition, records)
+        now = time.monotonic()
+        for outcome in admitted:
+            if isinstance(outcome, Result):
+                partition.conclude(outcome)
+            elif not partition.revoked:
+                self._batcher.add(outcome, now)
+        self._work_arrived.set()
+
+    async def _infer(self) -> None:
+        self._recorder.watch("infer")
+        while True:
+            self._recorder.beat("infer")
+            self._work_arrived.clear()
+            decision = self._batcher.next_batch(time.monotonic())
+            if isinstance(decision, Batch):
+                await self._score(decision)
+            else:
+                await _set_or_passed(self._work_arrived, decision)
+
+    async def _score(self, batch: Batch[Message]) -> None:
+        bound_at = time.monotonic()
+        trace = self._recorder.batch_bound(batch, bound_at)
+        scored = await self._device.score(self._model, [message.encoded for message in batch.messages])
+        now = time.monotonic()
+        if not scored.failed_passes:
+            self._batcher.finished(batch, now - bound_at, now)
+        self._recorder.batch_scored(batch, scored, trace, now)
+        # Concluded by another task: the device gets its next batch while results are decided and published.
+        self._scored.put_nowait((batch, scored))
+
+    async def _conclude(self) -> None:
+        while True:
+            batch, scored = await self._scored.get()
+            for number, (message, outcome) in enumerate(zip(batch.messages, scored.outcomes, strict=True), start=1):
+                message.partition.conclude(self._enrichment.result(message, outcome, time.monotonic()))
+                if number % MESSAGES_PER_LOOP_TURN == 0:
+                    await asyncio.sleep(0)
+
+    def _start_publishing(self, partition: Partition) -> None:
+        self._publishing[partition] = self._tasks.create_task(self._publish(partition), name=f"publish {partition}")
+
+    async def _publish(self, partition: Partition) -> None:
+        """Publish one partition's results in order; a result that is not acknowledged is tried again for ever."""
+        results: list[Result] = []
+        retry_seconds = FIRST_RETRY_SECONDS
+        while True:
+            if not results:
+                results = await partition.next_results()
+            try:
+                await self._publisher.publish(results)
+            except PublishError as failure:
+                partition.blocked = True
+                self._recorder.publish_failed(partition, failure)
+                await asyncio.sleep(retry_seconds)
+                retry_seconds = min(2 * retry_seconds, LONGEST_RETRY_SECONDS)
+            else:
+                partition.blocked = False
+                self._recorder.publish_succeeded(partition)
+                retry_seconds = FIRST_RETRY_SECONDS
+            acknowledged = [result for result in results if result.acknowledged]
+            partition.published(acknowledged)
+            self._recorder.published(acknowledged)
+            results = [result for result in results if not result.acknowledged]
+
+    async def _commit(self) -> None:
+        self._recorder.watch("commit")
+        while True:
+            await asyncio.sleep(self._settings.delivery.commit_interval_seconds)
+            await self._consumer.commit()
+            self._recorder.beat("commit")
+
+    async def _drain(self, partitions: Collection[Partition]) -> None:
+        """Let what is in flight finish within the budget; what cannot be scored in time goes back to Kafka."""
+        delivery = self._settings.delivery
+        try:
+            async with asyncio.timeout(delivery.drain_budget_seconds - delivery.publish_floor_seconds):
+                await _all_drained(partitions)
+        except TimeoutError:
+            returned = self._batcher.discard(lambda message: message.partition in partitions)
+            for message in returned:
+                message.partition.abandon(1)
+            log.warning("drain budget spent: unscored records will be delivered again", records=len(returned))
+            try:
+                async with asyncio.timeout(delivery.publish_floor_seconds / 2):
+                    await _all_drained(partitions)
+            except TimeoutError:
+                log.warning("some results were not acknowledged in time and will be made again")
+        finally:
+            for partition in partitions:
+                self._publishing.pop(partition).cancel()
+                self._recorder.partition_closed(partition)
+
+
+async def _all_drained(partitions: Collection[Partition]) -> None:
+    await asyncio.gather(*(partition.drained() for partition in partitions))
+
+
+async def _set_or_passed(event: asyncio.Event, until: float) -> None:
+    """Wait for the event, or until a monotonic time."""
+    try:
+        async with asyncio.timeout(max(0.0, min(until - time.monotonic(), LONGEST_IDLE_SECONDS))):
+            await event.wait()
+    except TimeoutError:
+        return

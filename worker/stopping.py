@@ -1,0 +1,56 @@
+"""Two-level stop: finish what is in flight, or leave now."""
+
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+import threading
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+HARD_EXIT_STATUS = 70
+
+
+class StopSignal:
+    """The first SIGTERM or SIGINT asks for a drain; the second, or the end of the budget, ends the process."""
+
+    def __init__(self, budget_seconds: float) -> None:
+        self._budget_seconds = budget_seconds
+        self._requested = asyncio.Event()
+
+    def install(self) -> None:
+        """Take over SIGTERM and SIGINT of the running event loop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.request, signal.Signals(number).name)
+
+    @property
+    def is_requested(self) -> bool:
+        return self._requested.is_set()
+
+    async def requested(self) -> None:
+        """Wait for the first stop request."""
+        await self._requested.wait()
+
+    def request(self, cause: str) -> None:
+        """Ask for a drain; a second request leaves at once."""
+        if self._requested.is_set():
+            _exit_now(f"{cause} again", dump_stacks=False)
+        log.info("stopping: draining what is in flight", cause=cause, budget_seconds=self._budget_seconds)
+        self._requested.set()
+        # A thread, because a blocked event loop or a busy device must not keep the process alive.
+        timer = threading.Timer(self._budget_seconds, _exit_now, ["the drain budget is spent"], {"dump_stacks": True})
+        timer.daemon = True
+        timer.start()
+
+
+def _exit_now(cause: str, *, dump_stacks: bool) -> None:
+    log.error("stopping hard: unpublished records will be delivered again", cause=cause)
+    if dump_stacks:
+        faulthandler.dump_traceback(all_threads=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(HARD_EXIT_STATUS)
