@@ -34,7 +34,7 @@ def comma_separated(written: Any) -> Any:
     """A list from `a, b`, from a JSON list in a string, or as it is: environment variables hold only strings."""
     if not isinstance(written, str):
         return written
-    if written.lstrip().startswith("["):
+    if written.strip().startswith("[") and written.strip().endswith("]"):
         return json.loads(written)
     return [part.strip() for part in written.split(",") if part.strip()]
 
