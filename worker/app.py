@@ -9,7 +9,6 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from model.scorer import Scorer
-from model.starter import build_starter
 
 from model.errors import ModelError
 from schemas.policy import PolicyFile
@@ -148,9 +147,11 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
 
 def load_model(settings: ModelSettings) -> Scorer:
     """The model that the settings name, or the starter checkpoint. Raises ModelError."""
-    path = settings.path if settings.path is not None else build_starter()
+    if settings.path is None:
+        from model.starter import build_starter  # needs the extra `demo`
+
     return Scorer.load(
-        path,
+        settings.path if settings.path is not None else build_starter(),
         device=settings.device,
         dtype=settings.dtype,
         threads=settings.threads,

@@ -56,7 +56,8 @@ class Message:
 
     @property
     def squared_tokens(self) -> int:
-        return self.encoded.squared_tokens
+        """What attention costs: the sum of squared lengths of the sequences."""
+        return sum(len(text_pass.token_ids) ** 2 for text_pass in self.encoded.passes)
 
 
 @dataclass(slots=True)

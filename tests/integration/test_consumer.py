@@ -1,0 +1,194 @@
+"""The group member on a real Kafka: assignment, revocation, offsets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack
+from functools import partial
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import RecordsToDelete
+from support.kafka import admin_client, committed_offsets, create_topic, produce, unique_name
+
+from schemas.kafka_settings import KafkaSettings
+from worker.consumer import BrokerRefusalError, GroupConsumer, OffsetLostError, Record
+from worker.demo.kafka_properties import Listener
+from worker.demo.local_kafka import LocalKafka
+from worker.kafka_client import consumer_options
+from worker.message import Result
+from worker.partition import Partition, record_bytes
+from worker.telemetry.metrics import Metrics
+from worker.telemetry.tracing import NOT_TRACED
+
+pytestmark = pytest.mark.integration
+
+PATIENCE_SECONDS = 30.0
+
+
+def finish(partition: Partition, record: Record) -> None:
+    """Complete a record as if its output had been acknowledged."""
+    partition.published([Result(record.offset, record.key, [], record_bytes(record), NOT_TRACED, 0.0)])
+
+
+async def nothing_to_drain(partitions: Collection[Partition]) -> None:
+    return None
+
+
+async def fetch(member: GroupConsumer, count: int) -> list[tuple[Partition, Record]]:
+    """Fetch until `count` records are in flight."""
+    fetched: list[tuple[Partition, Record]] = []
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(fetched) < count:
+            for partition, records in await member.fetch(max_records=500):
+                fetched += [(partition, record) for record in records]
+    return fetched
+
+
+Join = Callable[..., Awaitable[GroupConsumer]]
+
+
+@pytest.fixture
+async def join(kafka: LocalKafka) -> AsyncIterator[Join]:
+    """Start a member of a group; it leaves when the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def start(topic: str, group: str, drain=nothing_to_drain, **settings) -> GroupConsumer:
+            kafka_settings = KafkaSettings(
+                bootstrap_servers=[kafka.bootstrap_servers],
+                group_id=group,
+                heartbeat_interval_seconds=0.5,
+                session_timeout_seconds=6,
+                **settings,
+            )
+            create = partial(AIOKafkaConsumer, **consumer_options(kafka_settings))
+            member = GroupConsumer(
+                create, [topic], kafka_settings, Metrics(), opened=lambda partition: None, drain=drain
+            )
+            stack.push_async_callback(member.stop, 5.0)
+            await member.start()
+            return member
+
+        yield start
+
+
+async def test_only_what_is_complete_is_committed_and_the_next_member_goes_on_from_there(
+    kafka: LocalKafka, join: Join
+):
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    await produce(kafka.bootstrap_servers, topic, [b"%d" % number for number in range(10)])
+    member = await join(topic, group)
+    fetched = await fetch(member, 10)
+    for partition, record in fetched:
+        if record.offset not in (6, 8):
+            finish(partition, record)
+    await member.commit()
+    await member.release()
+    await member.stop(5.0)
+    assert await committed_offsets(kafka.bootstrap_servers, group) == {TopicPartition(topic, 0): 6}
+    again = await fetch(await join(topic, group), 4)
+    assert [record.offset for _, record in again] == [6, 7, 8, 9]
+
+
+async def test_a_second_member_takes_over_without_gap_and_old_partitions_stay_revoked(kafka: LocalKafka, join: Join):
+    topic, group = await create_topic(kafka.bootstrap_servers, partitions=4), unique_name("group")
+    await produce(kafka.bootstrap_servers, topic, [b"%d" % number for number in range(40)])
+    first = await join(topic, group)
+    before = await fetch(first, 40)
+    for partition, record in before[:20]:
+        finish(partition, record)
+    second = await join(topic, group)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(first.partitions) != 2 or len(second.partitions) != 2:
+            await first.fetch(500)
+    assert all(partition.revoked for partition, _ in before)
+    # Those of the second member were fetched while it waited for the first to rejoin, or are still to come.
+    unfinished = {(record.partition, record.offset) for _, record in before[20:]}
+    in_flight = {
+        (partition.number, offset)
+        for member in (first, second)
+        for partition in member.partitions
+        for offset in partition._delivered  # noqa: SLF001
+    }
+    while unfinished - in_flight:
+        for member in (first, second):
+            for partition, records in await member.fetch(500):
+                in_flight |= {(partition.number, record.offset) for record in records}
+
+
+async def test_a_paused_partition_delivers_nothing_until_it_is_resumed(kafka: LocalKafka, join: Join):
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    member = await join(topic, group)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not member.partitions:
+            await member.fetch(500)
+    member.pause(list(member.partitions))
+    await produce(kafka.bootstrap_servers, topic, [b"1"])
+    assert [await member.fetch(500) for _ in range(5)] == [[]] * 5
+    member.pause([])
+    assert len(await fetch(member, 1)) == 1
+
+
+@pytest.mark.parametrize(("reset", "first"), [("earliest", 0), ("latest", 3)])
+async def test_without_a_committed_offset_the_settings_say_where_to_start(
+    kafka: LocalKafka, join: Join, reset: str, first: int
+):
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    await produce(kafka.bootstrap_servers, topic, [b"0", b"1", b"2"])
+    member = await join(topic, group, auto_offset_reset=reset)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not member.partitions:
+            await asyncio.sleep(0.05)
+    await produce(kafka.bootstrap_servers, topic, [b"3"])
+    assert (await fetch(member, 1))[0][1].offset == first
+
+
+async def test_a_start_that_may_not_be_guessed_ends_the_worker(kafka: LocalKafka, join: Join):
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    member = await join(topic, group, auto_offset_reset="fail")
+    with pytest.raises(OffsetLostError, match="no committed offset"):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await member.failure()
+
+
+async def test_an_offset_that_retention_passed_is_said_and_counted(kafka: LocalKafka, join: Join):
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    await produce(kafka.bootstrap_servers, topic, [b"%d" % number for number in range(10)])
+    member = await join(topic, group)
+    for partition, record in (await fetch(member, 10))[:2]:
+        finish(partition, record)
+    await member.commit()
+    await member.release()
+    await member.stop(5.0)
+    async with admin_client(kafka.bootstrap_servers) as admin:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=7)})
+    member = await join(topic, group)
+    assert [record.offset for _, record in await fetch(member, 3)] == [7, 8, 9]
+    assert member._metrics.records_skipped.labels(topic)._value.get() == 5  # noqa: SLF001
+
+
+async def test_a_login_that_is_refused_ends_the_start_at_once():
+    login = Listener(
+        "SASL_PLAINTEXT",
+        {
+            "sasl.enabled.mechanisms": "SCRAM-SHA-256",
+            "scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        },
+    )
+    with LocalKafka(scram_users={"worker": "secret"}, listeners={"LOGIN": login}) as secured:
+        settings = KafkaSettings.model_validate(
+            {
+                "bootstrap_servers": [secured.bootstrap("LOGIN")],
+                "security": {
+                    "protocol": "SASL_PLAINTEXT",
+                    "sasl_mechanism": "SCRAM-SHA-256",
+                    "username": "worker",
+                    "password": "wrong",
+                },
+            }
+        )
+        create = partial(AIOKafkaConsumer, **consumer_options(settings))
+        member = GroupConsumer(
+            create, ["topic"], settings, Metrics(), opened=lambda partition: None, drain=nothing_to_drain
+        )
+        with pytest.raises(BrokerRefusalError, match="username and password"):
+            await member.start()
