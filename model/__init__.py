@@ -1,1 +1,24 @@
-"""GLiClass: texts and label sets in, scores out."""
+"""GLiClass: texts and label sets in, scores out.
+
+from model import LabelSet, Scorer
+
+scorer = Scorer.load("path/to/checkpoint")
+topics = scorer.prepare(LabelSet(("billing", "shipping", "praise")))
+[[logits]] = scorer.score([scorer.encode("Where is my parcel?", [topics])])
+"""
+
+from model.errors import CheckpointError, LabelSetError, ModelError
+from model.label_set import Example, LabelSet
+from model.prompt import EncodedText, PreparedLabelSet
+from model.scorer import Scorer
+
+__all__ = [
+    "CheckpointError",
+    "EncodedText",
+    "Example",
+    "LabelSet",
+    "LabelSetError",
+    "ModelError",
+    "PreparedLabelSet",
+    "Scorer",
+]

@@ -1,5 +1,6 @@
 """A checkpoint's tokenizer, piece by piece, with reserved markers that no text can forge."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,10 +53,16 @@ class PieceTokenizer:
         Raises:
             CheckpointError: there is none, or it has no fast form.
         """
+        # The loader takes a GLiClass config.json for an encoder's and warns about it at every start.
+        configuration_logger = logging.getLogger("transformers.configuration_utils")
+        level = configuration_logger.level
+        configuration_logger.setLevel(logging.ERROR)
         try:
             loaded = AutoTokenizer.from_pretrained(str(folder), revision=revision or "main")
         except Exception as error:  # transformers raises whatever its readers raise
             raise CheckpointError(f"{folder}: the tokenizer cannot be loaded: {error}") from error
+        finally:
+            configuration_logger.setLevel(level)
         if not isinstance(loaded, PreTrainedTokenizerFast):
             raise CheckpointError(f"{folder}: no tokenizer.json; save the tokenizer again in its fast form")
         return cls(loaded.backend_tokenizer)

@@ -72,3 +72,14 @@ def build_encoder(config: PreTrainedConfig) -> nn.Module:
         )
     module_name, class_name = FAMILIES[config.model_type].split(":")
     return cast(nn.Module, getattr(import_module(module_name), class_name)(config))
+
+
+def position_limit(config: PreTrainedConfig) -> int | None:
+    """Longest sequence that an encoder has positions for; None where positions are relative."""
+    if config.model_type in ("bert", "electra"):
+        return config.max_position_embeddings
+    if config.model_type in ("camembert", "roberta", "xlm-roberta"):
+        return config.max_position_embeddings - (config.pad_token_id or 0) - 1
+    if config.model_type == "deberta-v2" and config.position_biased_input:
+        return config.max_position_embeddings
+    return None
