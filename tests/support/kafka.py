@@ -32,8 +32,8 @@ def unique_name(prefix: str) -> str:
 @asynccontextmanager
 async def admin_client(bootstrap_servers: str, **security: Any) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **security)
-    await admin.start()
     try:
+        await admin.start()
         yield admin
     finally:
         await admin.close()
@@ -67,8 +67,8 @@ async def produce(
 ) -> list[RecordMetadata]:
     """Produce in order, wait for every acknowledgement; bytes and None stand for a record with only that value."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, max_request_size=32 * 1024 * 1024, **options)
-    await producer.start()
     try:
+        await producer.start()
         futures = [await _send(producer, topic, record) for record in records]
         return list(await asyncio.gather(*futures))
     finally:
@@ -124,8 +124,8 @@ async def _read(
         isolation_level=isolation_level,
         max_partition_fetch_bytes=32 * 1024 * 1024,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         partitions = await _partitions(bootstrap_servers, topics)
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
