@@ -66,6 +66,8 @@ class Augmenter:
     def __call__(self, example: TrainingExample, generator: random.Random) -> TrainingExample:
         """A changed copy; the example itself where no change was drawn."""
         chances = self._augmentation
+        # A label removed below must not come back as a false one.
+        told = frozenset(example.labels)
         # Drawn up front: a change that does nothing must not shift the numbers of the next one.
         draws = {name: generator.random() for name in Augmentation.__slots__}
         if draws["shots"] < chances.shots:
@@ -73,9 +75,9 @@ class Augmenter:
         if draws["removal"] < chances.removal:
             example = _with_fewer_labels(example, generator)
         if draws["addition"] < chances.addition:
-            example = self._with_more_labels(example, generator)
+            example = self._with_more_labels(example, told, generator)
         if draws["synonyms"] < chances.synonyms:
-            example = self._with_synonyms(example, generator)
+            example = self._with_synonyms(example, told, generator)
         if draws["descriptions"] < chances.descriptions:
             example = self._with_descriptions(example, generator)
         if draws["shuffle"] < chances.shuffle:
@@ -95,8 +97,10 @@ class Augmenter:
         added = tuple(Example(shot.text, shot.true_labels) for shot in shots)
         return replace(example, examples=example.examples + added)
 
-    def _with_more_labels(self, example: TrainingExample, generator: random.Random) -> TrainingExample:
-        taken = set(example.labels)
+    def _with_more_labels(
+        self, example: TrainingExample, told: frozenset[str], generator: random.Random
+    ) -> TrainingExample:
+        taken = told.union(example.labels)
         others = [label for label in self._labels if label not in taken]
         if not others:
             return example
@@ -104,8 +108,10 @@ class Augmenter:
             example, generator.sample(others, min(len(others), generator.randint(1, len(taken) + 1)))
         )
 
-    def _with_synonyms(self, example: TrainingExample, generator: random.Random) -> TrainingExample:
-        taken, names = set(example.labels), []
+    def _with_synonyms(
+        self, example: TrainingExample, told: frozenset[str], generator: random.Random
+    ) -> TrainingExample:
+        taken, names = {*told, *example.labels}, []
         for label in example.labels:
             synonyms = [name for name in self._knowledge.get(label, LabelKnowledge()).synonyms if name not in taken]
             name = generator.choice(synonyms) if synonyms and generator.random() < 0.5 else label
