@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from support.collector import attributes, running_collector
 
 from schemas.records import HEADER_TRACEPARENT, HEADER_TRACESTATE
 from worker.telemetry.metrics import Stage
@@ -265,3 +266,17 @@ def test_the_path_of_traces_is_added_to_a_base_url(endpoint: str) -> None:
         assert vars(exporter)["_endpoint"] == "http://127.0.0.1:4318/v1/traces"
     finally:
         exporter.shutdown()
+
+
+async def test_spans_reach_a_collector_over_otlp() -> None:
+    with running_collector() as collector:
+        tracing = tracing_into(otlp_exporter(collector.url))
+        message = tracing.start_message([SAMPLED, STATE], "tickets", 3, 42)
+        message.finish({Stage.ADMIT: 0.25}, {"gliclass.tenant": "acme"})
+        assert await tracing.stop(timeout_seconds=30)
+        (span,) = collector.wait_for("process tickets", 1)
+    assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE_ID, SPAN_ID)
+    assert attributes(span)["gliclass.tenant"] == "acme"
+    assert attributes(span)["messaging.kafka.offset"] == 42
+    assert [event.name for event in span.events] == ["admit"]
+    assert collector.resource_attributes["service.name"] == "gliclass-worker"
