@@ -2,17 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from model.errors import LabelSetError
 from model.label_set import Example, LabelSet
 from schemas.policy import PolicyFile, Task, TenantPolicy
-from schemas.settings import Settings
 
 if TYPE_CHECKING:
-    from model.scorer import PreparedLabelSet
+    from model.prompt import PreparedLabelSet
 
 DEFAULT_TENANT = "(default)"
 """Under this name the default policy serves every tenant without one of its own: one queue, one set of metrics."""
@@ -79,14 +78,7 @@ class CompileOptions:
     """
 
     scores: Literal["chosen", "all"] = "chosen"
-    reserved_topics: Mapping[str, str] = MappingProxyType({})
-
-    @classmethod
-    def of(cls, settings: Settings) -> "CompileOptions":
-        reserved = dict.fromkeys(settings.input.topics, "an input topic")
-        reserved[settings.output.topic] = "the output topic, which has every record"
-        reserved[settings.output.dead_letter_topic] = "the dead-letter topic"
-        return cls(settings.output.scores, MappingProxyType(reserved))
+    reserved_topics: Mapping[str, str] = field(default_factory=dict)
 
 
 def compile_policies(
