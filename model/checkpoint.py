@@ -95,6 +95,9 @@ def load_checkpoint(path: str | Path, *, max_tokens: int = 1024, revision: str |
     text = PieceTokenizer.read(folder)
     labels = _label_tokenizer(folder, config) if model.architecture.has_label_tower else text
     _require_markers(folder, config, text, model.architecture.markers)
+    _require_rows(folder, text, config.vocab_size, "vocab_size")
+    if config.label_model_config is not None and labels is not text:
+        _require_rows(folder, labels, config.label_model_config.vocab_size, "label_model_config.vocab_size")
     tokenizers = Tokenizers(
         text=text,
         labels=labels,
@@ -245,11 +248,14 @@ def _require_markers(folder: Path, config: GliclassConfig, tokenizer: PieceToken
             )
         if found != index:
             raise CheckpointError(f"{folder}: {marker} is token {found} and {field} is {index}; they must be equal")
-    beyond = [marker for marker, token in tokenizer.marker_ids.items() if token >= config.vocab_size]
-    if beyond and markers:
+
+
+def _require_rows(folder: Path, tokenizer: PieceTokenizer, rows: int, field: str) -> None:
+    """Every token has its row in the embedding table."""
+    if tokenizer.largest_id >= rows:
         raise CheckpointError(
-            f"{folder}: {beyond[0]} is token {tokenizer.marker_ids[beyond[0]]} and the embedding table has vocab_size "
-            f"{config.vocab_size} rows; resize the embeddings"
+            f"{folder}: the tokenizer knows token {tokenizer.largest_id} and the embedding table has {field} {rows} "
+            "rows; save the tokenizer that the model was trained with, or resize the embeddings"
         )
 
 

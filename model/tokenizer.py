@@ -68,6 +68,11 @@ class PieceTokenizer:
         return cls(loaded.backend_tokenizer)
 
     @property
+    def largest_id(self) -> int:
+        """The highest token id that a text can yield."""
+        return max(self._backend.get_vocab().values())
+
+    @property
     def special_count(self) -> int:
         """Special tokens around every sequence."""
         return len(self.prefix) + len(self.suffix)

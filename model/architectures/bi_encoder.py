@@ -79,7 +79,8 @@ class BiEncoder(ClassificationHead):
     def _vectors(self, passes: Sequence[TextPass]) -> list[Tensor]:
         label_sets = [label_set for text_pass in passes for label_set in text_pass.label_sets]
         missing = {item.key: item.prompt for item in label_sets if item.vectors is None}
-        computed = dict(zip(missing, self.label_vectors(list(missing.values())) or [], strict=True))
+        vectors = (self.label_vectors(list(missing.values())) if missing else None) or []
+        computed = dict(zip(missing, vectors, strict=True))
         return [computed[item.key] if item.vectors is None else item.vectors for item in label_sets]
 
 
