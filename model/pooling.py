@@ -39,10 +39,12 @@ def pool_text(
     """
     if strategy == "pass":
         return rows
-    if all(length == 1 for length in lengths) and strategy in ("first", "last"):
+    padded = lengths if padded_lengths is None else padded_lengths
+    if strategy in ("first", "last") and all(
+        total == length == 1 for length, total in zip(lengths, padded, strict=True)
+    ):
         return rows
     pool = POOLING[strategy]
-    padded = lengths if padded_lengths is None else padded_lengths
     parts = rows.split(list(lengths))
     pooled = [_pool_with_tail(pool, strategy, part, total) for part, total in zip(parts, padded, strict=True)]
     return torch.stack(pooled) if pooled else rows.new_zeros(0, rows.shape[-1])

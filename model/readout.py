@@ -55,7 +55,8 @@ class Readout:
     Attributes:
         rows: ascending rows of the packed batch that the encoder must return; None when it must return all of them.
         text_rows, text_lengths: the *returned* rows that are pooled, text after text, and how many of each text.
-        text_padded_lengths: rows of each text as the reference pools it: all of its own plus a zero-filled tail.
+        text_padded_lengths: rows of each text as the reference pools it, a zero-filled tail included; equal to
+            `text_lengths` where the tail is already accounted for by the choice of rows.
         class_rows, class_lengths: the *returned* rows of each label, label after label, and how many of each.
         label_counts: labels found in each sequence; sums to C.
     """
@@ -122,7 +123,7 @@ def plan_readout(input_ids: Indices, cumulative_lengths: Sequence[int], rules: R
         rows=rows,
         text_rows=text_rows,
         text_lengths=tuple(read.lengths.tolist()),
-        text_padded_lengths=tuple(padded.tolist()),
+        text_padded_lengths=tuple((padded if read is texts else read.lengths).tolist()),
         class_rows=class_rows,
         class_lengths=tuple(classes.lengths.tolist()),
         label_counts=label_counts,
