@@ -81,7 +81,7 @@ def producer_options(kafka: KafkaSettings, *, max_request_bytes: int) -> dict[st
         **client_options(kafka),
         "enable_idempotence": True,
         "linger_ms": 0,
-        "max_batch_size": MAX_BATCH_BYTES,
+        "max_batch_size": min(MAX_BATCH_BYTES, max_request_bytes),
         "max_request_size": max_request_bytes,
     }
 
@@ -156,8 +156,7 @@ class _Collector(logging.Handler):
         cause = record.args[-1] if isinstance(record.args, tuple) and record.args else None
         if isinstance(cause, OSError | KafkaError):
             broker = ":".join(str(part) for part in record.args[:-1]) if isinstance(record.args, tuple) else ""
-            reason = str(cause) or "no answer within kafka.request_timeout_seconds"
-            self._collected.failures.append(ConnectionFailure(_kind(cause), f"broker {broker}: {reason}"))
+            self._collected.failures.append(ConnectionFailure(_kind(cause), f"broker {broker}: {_reason(cause)}"))
 
 
 def _kind(cause: OSError | KafkaError) -> FailureKind:
@@ -170,6 +169,12 @@ def _kind(cause: OSError | KafkaError) -> FailureKind:
     if isinstance(cause, KafkaConnectionError) and "closed" in str(cause):
         return FailureKind.CLOSED
     return FailureKind.UNREACHABLE
+
+
+def _reason(cause: OSError | KafkaError) -> str:
+    if isinstance(cause, UnsupportedSaslMechanismError):
+        return "it does not offer this SASL mechanism"
+    return str(cause) or "no answer within kafka.request_timeout_seconds"
 
 
 def _ssl_context(security: SecuritySettings) -> ssl.SSLContext:
