@@ -153,7 +153,7 @@ def _reused(known: CompiledPolicy | None, policy: TenantPolicy) -> CompiledPolic
 def _compiled(
     tenant: str, policy: TenantPolicy, path: str, model: PreparesLabelSets, options: CompileOptions
 ) -> CompiledPolicy:
-    lines = [
+    lines = _unserved(policy, path) + [
         f"{path}.routes.{number}.topic: {route.topic!r} is {use}; choose another"
         for number, route in enumerate(policy.routes)
         if (use := options.reserved_topics.get(route.topic)) is not None
@@ -175,3 +175,13 @@ def _compiled(
     prepared_sets = tuple(task.prepared for task in tasks)
     budget, weight = policy.latency_budget_seconds, policy.weight
     return CompiledPolicy(tenant, policy_version(policy), policy, tuple(tasks), prepared_sets, budget, weight)
+
+
+def _unserved(policy: TenantPolicy, path: str) -> list[str]:
+    """What the schema knows and this version does not do: refused, since ignoring it would look like obeying."""
+    asked = [("on_late", policy.on_late, "score"), ("long_text.mode", policy.long_text.mode, "truncate")]
+    return [
+        f"{path}.{name}: {value} is not served by this version; use {served}"
+        for name, value, served in asked
+        if value != served
+    ]

@@ -121,6 +121,22 @@ def test_a_route_back_into_the_stream_is_refused() -> None:
     assert caught.value.lines == ["default.routes.0.topic: 'messages' is an input topic, a loop; choose another"]
 
 
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ("on_late: unscored", "tenants.acme.on_late: unscored is not served by this version; use score"),
+        (
+            "long_text: {mode: windows}",
+            "tenants.acme.long_text.mode: windows is not served by this version; use truncate",
+        ),
+    ],
+)
+def test_what_this_version_does_not_do_is_refused_rather_than_ignored(written: str, line: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        compiled_set(f"tenants: {{acme: {{tasks: {{x: {{mode: multi, labels: [a]}}}}, {written}}}}}")
+    assert caught.value.lines == [line]
+
+
 def test_an_unknown_tenant_has_no_policy_unless_there_is_a_default() -> None:
     store = PolicyStore(compiled_set(TWO_TENANTS))
     assert store.resolve("acme") is store.current.tenants["acme"]
