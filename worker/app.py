@@ -2,21 +2,25 @@
 
 import asyncio
 import importlib.metadata
+import os
 import socket
+import time
 from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from model.scorer import Scorer
 
 from model.errors import ModelError
+from model.scorer import Scorer
+from model.starter import default_cache_dir
 from schemas.policy import PolicyFile
-from schemas.settings import ModelSettings, Settings
+from schemas.settings import Settings
 from worker.admin import AdminError, AdminServer, admin_app
 from worker.admission import Admission
 from worker.backpressure import Backpressure, Load
 from worker.batcher import Batcher
+from worker.calibration import CostStore, calibrate, warm_up
 from worker.codec import RecordDecoder
 from worker.config import ConfigurationError, parse_policies, read_file
 from worker.consumer import BrokerRefusalError, OffsetLostError
@@ -26,6 +30,7 @@ from worker.device import Device
 from worker.enrichment import Enrichment
 from worker.health import Health
 from worker.kafka_client import client_options, connection_log, consumer_options, producer_options
+from worker.loading import load_model
 from worker.pipeline import Pipeline
 from worker.policies import CompileOptions, PolicyError, PolicySet, PolicyStore, compile_policies
 from worker.policy_watcher import PolicyWatcher
@@ -116,6 +121,7 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
     output, kafka, batching = settings.output, settings.kafka, settings.batching
     model = await device.run(load_model, settings.model)
     recorder.model_loaded(model)
+    cost_model = await _cost_model(settings, device, model)
     store, watcher = await _policies(settings, device, model, recorder)
     limits = await _record_limits(settings, store.current)
     recorder.health.meet(DEAD_LETTER_REACHABLE)
@@ -126,7 +132,7 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
         admission=Admission(
             RecordDecoder(settings.input, output.payload), store.resolve, model, dead_letters, recorder.tracing
         ),
-        batcher=Batcher(CostModel(), max_batch_tokens=batching.max_batch_tokens),
+        batcher=Batcher(cost_model, max_batch_tokens=batching.max_batch_tokens),
         backpressure=Backpressure(
             Load(batching.high_water_seconds, batching.max_in_flight_messages, batching.max_in_flight_bytes),
             Load(batching.low_water_seconds, batching.max_in_flight_messages // 2, batching.max_in_flight_bytes // 2),
@@ -145,19 +151,24 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
     )
 
 
-def load_model(settings: ModelSettings) -> Scorer:
-    """The model that the settings name, or the starter checkpoint. Raises ModelError."""
-    if settings.path is None:
-        from model.starter import build_starter  # needs the extra `demo`
-
-    return Scorer.load(
-        settings.path if settings.path is not None else build_starter(),
-        device=settings.device,
-        dtype=settings.dtype,
-        threads=settings.threads,
-        max_tokens=settings.max_tokens,
-        revision=settings.revision,
+async def _cost_model(settings: Settings, device: Device, model: Scorer) -> CostModel:
+    """The cost model of an earlier run on this device, or one measured now."""
+    folder = default_cache_dir() / "cost-models"
+    store = CostStore(folder, model, settings.model.threads or os.cpu_count() or 1)
+    known = store.load()
+    if known is not None:
+        await device.run(warm_up, model)
+        return known
+    began_at = time.monotonic()
+    measured = await device.run(calibrate, model, settings.batching.max_batch_tokens)
+    store.save(measured)
+    log.info(
+        "device calibrated",
+        took_seconds=round(time.monotonic() - began_at, 1),
+        fixed_ms=round(measured.fixed_seconds * 1000, 2),
+        microseconds_per_token=round(measured.seconds_per_token * 1e6, 1),
     )
+    return measured
 
 
 async def _policies(

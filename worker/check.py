@@ -7,11 +7,12 @@ from model.errors import ModelError
 from model.scorer import Scorer
 from schemas.policy import PolicyFile
 from schemas.settings import Settings
-from worker.app import compile_options, load_model
+from worker.app import compile_options
 from worker.check_result import CheckResult, Outcome
 from worker.config import ConfigurationError, load_policies, load_settings
 from worker.device import Device
 from worker.kafka_checks import check_kafka
+from worker.loading import load_model
 from worker.policies import PolicyError, compile_policies
 from worker.policy_lint import lint_policies
 

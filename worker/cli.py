@@ -3,10 +3,12 @@
 import importlib.metadata
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.markup import escape
 
 from worker.config import CONFIG_VARIABLE, ConfigurationError
 
@@ -78,6 +80,141 @@ def run(config: ConfigOption = None) -> None:
 
     settings = load_settings(config)
     _leave(asyncio.run(run_worker(settings)))
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Test everything that `run` needs, and say of each failure what to change.
+
+    Settings and policies are parsed and linted, the brokers reached and logged into, topics looked up, record sizes
+    compared, the dead-letter topic written to, the model loaded, and every label set fitted into its window. The exit
+    status is 0 when nothing failed.
+    """
+    import asyncio
+
+    from rich.console import Console
+
+    from worker.check import run_checks
+    from worker.check_result import Outcome
+
+    colours = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "red", Outcome.SKIPPED: "dim"}
+    console = Console(soft_wrap=True, highlight=False)
+
+    async def show_each() -> bool:
+        passed = True
+        async for result in run_checks(config):
+            console.print(
+                f"[{colours[result.outcome]}]{result.outcome:<8}[/] {escape(result.name)}: {escape(result.detail)}"
+            )
+            passed = passed and result.ok
+        return passed
+
+    _leave(ExitStatus.OK if asyncio.run(show_each()) else ExitStatus.FAILED)
+
+
+@app.command()
+def demo(
+    messages: Annotated[
+        int | None, typer.Option(help="How many messages; default: as many as fit into --seconds.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Messages per second; default: what the machine is seen to do.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="How long messages flow.")] = None,
+    replicas: Annotated[int, typer.Option(help="Worker processes in the consumer group.")] = 1,
+    live: Annotated[bool, typer.Option("--live/--no-live", help="Live view, or plain lines.")] = True,
+    report: Annotated[Path | None, typer.Option(help="Write the summary as JSON to this file.")] = None,
+    bootstrap_servers: Annotated[
+        str | None, typer.Option(help="Use this Kafka instead of the embedded one, without authentication.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Checkpoint folder; default: the starter.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the generated messages.")] = 0,
+) -> None:
+    """Watch it work: a real Kafka, real workers, tickets and forum posts of several tenants, some of them broken.
+
+    Ends by itself or on Ctrl-C with a summary; the exit status is 0 only if no message was lost.
+    """
+    from worker.demo.options import DemoOptions, OptionError
+    from worker.demo.run import run_demo
+
+    options = DemoOptions(
+        messages=messages,
+        rate=rate,
+        seconds=seconds,
+        replicas=replicas,
+        live=live,
+        report=report,
+        bootstrap_servers=bootstrap_servers,
+        model=Path(model) if model is not None else None,
+        seed=seed,
+    )
+    try:
+        sys.exit(run_demo(options))
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command()
+def classify(
+    policy: Annotated[Path, typer.Option("--policy", "-p", help="YAML file with the tenants' policies.")],
+    text: Annotated[
+        list[str] | None, typer.Argument(help="Texts; without any, one per line of standard input.")
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", "-t", help="Whose policy; may be left out where there is only one.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id; default: the starter.")
+    ] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object per text instead of a picture.")] = False,
+) -> None:
+    """Score texts under one tenant's policy, without Kafka: try labels and thresholds before they go live.
+
+    Every label's score is shown; those that reach their threshold are marked.
+    """
+    import orjson
+    from rich.console import Console
+
+    from schemas.settings import ModelSettings
+    from worker.classify import Classifier, show
+
+    classifier = Classifier(policy, tenant, ModelSettings(path=model))
+    texts = text or (line.rstrip("\n") for line in sys.stdin)
+    console = Console()
+    for result in classifier.classify(texts):
+        if json_lines or not console.is_terminal:
+            tasks = {name: task.model_dump(exclude_none=True) for name, task in result.tasks.items()}
+            typer.echo(orjson.dumps({"tasks": tasks, "truncated_tokens": result.truncated_tokens}))
+        else:
+            show(console, result)
+
+
+class SchemaName(StrEnum):
+    POLICY = "policy"
+    CONFIG = "config"
+    OUTPUT = "output"
+    DEAD_LETTER = "dead-letter"
+
+
+@app.command()
+def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.")]) -> None:
+    """Print a JSON Schema: of the policy file, the settings, the output records, or the headers of dead letters.
+
+    Editors complete and check YAML with it: `# yaml-language-server: $schema=policy.schema.json`.
+    """
+    import orjson
+
+    from schemas.policy import PolicyFile
+    from schemas.records import DeadLetterHeaders, EnrichedRecord
+    from schemas.settings import Settings
+
+    models = {
+        SchemaName.POLICY: PolicyFile,
+        SchemaName.CONFIG: Settings,
+        SchemaName.OUTPUT: EnrichedRecord,
+        SchemaName.DEAD_LETTER: DeadLetterHeaders,
+    }
+    typer.echo(orjson.dumps(models[name].model_json_schema(), option=orjson.OPT_INDENT_2))
 
 
 def _leave(status: int) -> NoReturn:

@@ -204,7 +204,7 @@ class LocalKafka:
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
         ]
         process = subprocess.Popen(
-            [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(file), *scram],
+            [*self._java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(file), *scram],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
