@@ -1,3 +1,4 @@
+import os
 from typing import Any
 
 import pytest
@@ -9,8 +10,6 @@ from schemas.settings import Settings
 
 @pytest.fixture(autouse=True)
 def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in [name for name in os.environ if name.upper().startswith("GLICLASS_")]:
         monkeypatch.delenv(name)
 

@@ -135,16 +135,16 @@ def test_the_order_of_the_labels_does_not_change_multi_scores(logits: list[float
 
 @given(logit_arrays, st.floats(0.1, 10), st.floats(-5, 5))
 def test_probabilities_are_probabilities(logits: np.ndarray, temperature: float, bias: float) -> None:
-    single = probabilities(logits, "single", Calibration(temperature=temperature))
-    multi = probabilities(logits, "multi", Calibration(temperature=temperature, bias=bias))
-    assert single.sum() == pytest.approx(1, abs=1e-12)
-    assert ((multi >= 0) & (multi <= 1)).all()
+    single = probabilities(logits.tolist(), "single", Calibration(temperature=temperature))
+    multi = probabilities(logits.tolist(), "multi", Calibration(temperature=temperature, bias=bias))
+    assert sum(single) == pytest.approx(1, abs=1e-12)
+    assert all(0 <= score <= 1 for score in (*single, *multi))
 
 
 @given(logit_arrays)
 def test_sigmoid_and_softmax_are_those_of_the_textbook(logits: np.ndarray) -> None:
     exact = [1 / (1 + math.exp(-value)) for value in logits.tolist()]
-    assert probabilities(logits, "multi", Calibration()) == pytest.approx(exact, abs=1e-14)
+    assert probabilities(logits.tolist(), "multi", Calibration()) == pytest.approx(exact, abs=1e-14)
     total = sum(math.exp(value) for value in logits.tolist())
     softmax = [math.exp(value) / total for value in logits.tolist()]
-    assert probabilities(logits, "single", Calibration()) == pytest.approx(softmax, abs=1e-12)
+    assert probabilities(logits.tolist(), "single", Calibration()) == pytest.approx(softmax, abs=1e-12)
