@@ -102,7 +102,7 @@ def write_reference(
     encoder = encoder or tiny_bert()
     if label_encoder is not None:
         fields |= {"label_model_config": label_encoder.to_dict(), "label_model_name": str(folder)}
-    label, separator, example = tokenizer.convert_tokens_to_ids(list(MARKERS))
+    label, separator, example = (tokenizer.get_vocab()[marker] for marker in MARKERS)
     config = GLiClassModelConfig(
         encoder_config=encoder.to_dict(),
         encoder_model_name=encoder.model_type,
@@ -145,8 +145,9 @@ class Reference:
             examples=[{"text": example.text, "labels": list(example.labels)} for example in label_set.examples],
             prompt=label_set.prompt or None,
         )
+        columns = self.pipeline._resolve_max_num_classes(labels, True)
         with torch.no_grad():
-            output = self.model(**inputs, max_num_classes=len(labels))
+            output = self.model(**inputs, max_num_classes=columns)
         return output.logits[0, : len(labels)].float().numpy()
 
     def batched(self, texts: Sequence[str], label_sets: Sequence[LabelSet]) -> list[np.ndarray]:

@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.reference import byte_level_tokenizer, unigram_tokenizer, wordpiece_tokenizer
+from tokenizers import AddedToken, normalizers
+from transformers import PreTrainedTokenizerFast
+
+from model.errors import CheckpointError
+from model.tokenizer import EXAMPLE_MARKER, LABEL_MARKER, MARKERS, SEPARATOR_MARKER, PieceTokenizer
+
+KINDS = {
+    "wordpiece": wordpiece_tokenizer(),
+    "unigram-first": unigram_tokenizer("first"),
+    "unigram-always": unigram_tokenizer("always"),
+    "byte-level": byte_level_tokenizer(),
+    "byte-level-prefix-space": byte_level_tokenizer(add_prefix_space=True),
+}
+kinds = st.sampled_from(sorted(KINDS))
+# Surrogates are no text for the reference; a marker is what the neutralisation tests are about.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).filter(
+    lambda text: not any(marker in text for marker in MARKERS)
+)
+
+
+def piecewise(kind: str) -> PieceTokenizer:
+    return PieceTokenizer(KINDS[kind].backend_tokenizer)
+
+
+@given(kinds, st.lists(texts, min_size=1, max_size=4), texts, st.lists(texts, max_size=2))
+def test_pieces_encoded_apart_equal_the_whole_string(
+    kind: str, labels: list[str], text: str, examples: list[str]
+) -> None:
+    tokenizer = piecewise(kind)
+    pieces = [
+        *(tokenizer.encode(label, marker=LABEL_MARKER) for label in labels),
+        tokenizer.encode(text, marker=SEPARATOR_MARKER),
+        *(tokenizer.encode(example, marker=EXAMPLE_MARKER) for example in examples),
+    ]
+    whole = "".join(
+        [
+            *(LABEL_MARKER + label for label in labels),
+            SEPARATOR_MARKER + text,
+            *(EXAMPLE_MARKER + example for example in examples),
+        ]
+    )
+    assert tokenizer.sequence(*pieces).tolist() == KINDS[kind](whole)["input_ids"]
+
+
+@given(kinds, texts, texts)
+def test_a_text_before_the_first_marker_is_encoded_bare(kind: str, text: str, label: str) -> None:
+    tokenizer = piecewise(kind)
+    joined = tokenizer.sequence(tokenizer.encode(text), tokenizer.encode(label, marker=LABEL_MARKER))
+    assert joined.tolist() == KINDS[kind](text + LABEL_MARKER + label)["input_ids"]
+
+
+# Full-width signs, which NFKC turns into the marker.
+LOOK_ALIKE = "\uff1c\uff1cLABEL\uff1e\uff1e"
+hostile = st.lists(st.sampled_from([*MARKERS, "<<", ">>", "<<LAB", "EL>>", LOOK_ALIKE, "x", " "]), max_size=8)
+
+
+@given(kinds, hostile, st.sampled_from([None, *MARKERS]))
+def test_markers_inside_a_text_are_read_as_text(kind: str, parts: list[str], marker: str | None) -> None:
+    tokenizer = piecewise(kind)
+    ids = tokenizer.encode("".join(parts), marker=marker)
+    reserved = np.isin(ids, list(tokenizer.marker_ids.values()))
+    assert reserved.sum() == (marker is not None)
+    assert marker is None or ids[0] == tokenizer.marker_ids[marker]
+
+
+def test_a_look_alike_that_normalises_to_a_marker_is_dropped() -> None:
+    forgiving = wordpiece_tokenizer()
+    backend = forgiving.backend_tokenizer
+    backend.normalizer = normalizers.NFKC()  # pyright: ignore[reportAttributeAccessIssue]
+    backend.add_special_tokens([AddedToken(LABEL_MARKER, special=True, normalized=True)])
+    label_id = backend.token_to_id(LABEL_MARKER)
+    assert label_id in forgiving(LOOK_ALIKE)["input_ids"]
+    tokenizer = PieceTokenizer(backend)
+    assert label_id not in tokenizer.encode(f"a {LOOK_ALIKE} b")
+    assert tokenizer.encode(LOOK_ALIKE, marker=LABEL_MARKER).tolist() == [label_id]
+
+
+def test_surrogates_become_valid_text() -> None:
+    tokenizer = piecewise("byte-level")
+    assert tokenizer.encode("a\ud800b").tolist() == tokenizer.encode("a\ufffdb").tolist()
+    assert tokenizer.encode("\ud83d\ude00").tolist() == tokenizer.encode("\U0001f600").tolist()
+
+
+def test_special_tokens_stand_around_a_sequence() -> None:
+    tokenizer = piecewise("wordpiece")
+    vocabulary = KINDS["wordpiece"].get_vocab()
+    assert tokenizer.prefix.tolist() == [vocabulary["[CLS]"]]
+    assert tokenizer.suffix.tolist() == [vocabulary["[SEP]"]]
+    assert tokenizer.special_count == 2
+    assert tokenizer.sequence().tolist() == KINDS["wordpiece"]("")["input_ids"]
+
+
+def test_a_tokenizer_without_markers_reads_them_as_text() -> None:
+    plain = wordpiece_tokenizer().backend_tokenizer.to_str()
+    for marker in MARKERS:
+        plain = plain.replace(f'"content":"{marker}"', f'"content":"{marker.lower()}"')
+    tokenizer = PieceTokenizer(type(wordpiece_tokenizer().backend_tokenizer).from_str(plain))
+    assert dict(tokenizer.marker_ids) == {}
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="the tokenizer cannot be loaded"):
+        PieceTokenizer.read(tmp_path)
+
+
+def test_a_saved_tokenizer_reads_back_equal(tmp_path: Path) -> None:
+    saved: PreTrainedTokenizerFast = KINDS["unigram-first"]
+    saved.save_pretrained(tmp_path)
+    assert (
+        PieceTokenizer.read(tmp_path).encode("some text").tolist()
+        == piecewise("unigram-first").encode("some text").tolist()
+    )
