@@ -4,130 +4,276 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from itertools import count
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
+from worker.batch import Batch, BatchReason, Selection
+from worker.batch_duration import LATE_SHARE, BatchDuration
 from worker.cost_model import CostModel
+from worker.fair_share import FairShare
+from worker.waiting import M, Queued, Waiting
+
+SHARE_ALLOWANCE = 4.0
+"""Batch durations that a tenant may be ahead of the one that was given least before it counts as later."""
+
+COST_AVERSION = 100.0
+"""Seconds later that a message counts as due for each device second it costs above its tenant's mean: when not all can
+be in time, several short ones are rather than one long one."""
+
+LATE_PATIENCE_SECONDS = 1.0
+"""For how long the late wait for spare room before they get their share of every batch."""
+
+CATCH_UP_EFFICIENCY = 0.98
+MOST_DEMOTIONS = 2048
 
 
-class Batchable(Protocol):
-    """What the batcher needs to know of a message. Times are monotonic seconds."""
+@dataclass(frozen=True, slots=True)
+class TenantState:
+    """One waiting tenant: seconds to the deadline of its next message, virtual seconds it is ahead of the one given
+    least."""
 
-    @property
-    def tenant(self) -> str: ...
-    @property
-    def weight(self) -> float: ...
-    @property
-    def deadline(self) -> float: ...
-    @property
-    def latency_budget_seconds(self) -> float: ...
-    @property
-    def token_count(self) -> int: ...
-    @property
-    def squared_tokens(self) -> int: ...
+    tenant: str
+    slack_seconds: float
+    virtual_lag_seconds: float
 
 
-M = TypeVar("M", bound=Batchable)
+@dataclass(frozen=True, slots=True)
+class BatcherState:
+    """What the metrics show of the batcher at one moment."""
 
-
-class BatchReason(StrEnum):
-    """Why a batch ended where it did."""
-
-    IDLE = "idle"
-    """It took everything that waited."""
-    TOKENS = "tokens"
-    """The next message would have gone over the token cap."""
-    OVERSIZED = "oversized"
-    """One message that is longer than the token cap, alone."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch(Generic[M]):
-    """Messages that go to the device together, in the order they were chosen."""
-
-    messages: tuple[M, ...]
-    token_count: int
-    squared_tokens: int
-    reason: BatchReason
-    predicted_seconds: float
+    queued_messages: int
+    queued_seconds: float
+    late_messages: int
+    batch_duration_seconds: float
+    load: float
+    tenants: tuple[TenantState, ...]
 
 
 class Batcher(Generic[M]):
-    """Earliest deadline first, work-conserving, capped by tokens."""
+    """Takes what waits, up to a batch duration: earliest deadline first among what can still be in time.
 
-    def __init__(self, cost_model: CostModel, *, max_batch_tokens: int) -> None:
+    * A message is viable while its deadline is at least one full batch away. A batch is never shortened to rescue its
+      head: that lowers throughput exactly when it is short, and makes the next messages late too.
+    * What is no longer viable waits for spare room; after a second it gets 5% of every batch.
+    * A tenant's messages count as due later by what the tenant is ahead of its weighted fair share.
+    * No timer: an idle device takes what is there (unless `defer_efficiency` asks to wait for company).
+    """
+
+    def __init__(
+        self,
+        cost_model: CostModel,
+        *,
+        max_batch_tokens: int,
+        publish_seconds: float = 0.0,
+        defer_efficiency: float = 0.0,
+        drops_late: Callable[[M], bool] | None = None,
+    ) -> None:
+        """`publish_seconds`: what publishing needs between the device's result and the deadline.
+        `defer_efficiency`: on a shared accelerator, wait while no deadline suffers until this share of a batch would
+        be spent on tokens. `drops_late`: messages that are not to be scored once late; see `take_dropped`."""
         if max_batch_tokens < 1:
             raise ValueError(f"max_batch_tokens is {max_batch_tokens}: give at least 1")
+        if not 0 <= defer_efficiency < 1:
+            raise ValueError(f"defer_efficiency is {defer_efficiency}: give a share from 0 (off) to below 1")
         self._cost_model = cost_model
         self._max_batch_tokens = max_batch_tokens
-        self._waiting: list[tuple[float, int, M]] = []
-        self._arrivals = count()
-        self._queued_tokens = 0
-        self._queued_squared_tokens = 0
+        self.publish_seconds = publish_seconds
+        self._defer_efficiency = defer_efficiency
+        self._drops_late = drops_late
+        self._waiting: Waiting[M] = Waiting()
+        self._share = FairShare()
+        self._duration = BatchDuration()
+        self._late_credit_seconds = 0.0
+        self._dropped: list[M] = []
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return self._waiting.messages
 
     @property
     def queued_messages(self) -> int:
         """Messages that wait for a batch."""
-        return len(self._waiting)
+        return self._waiting.messages
 
     @property
     def queued_seconds(self) -> float:
-        """Device seconds that the waiting messages will need."""
-        return self._cost_model.marginal(self._queued_tokens, self._queued_squared_tokens)
+        """Device seconds that the waiting messages add to the batches they will ride."""
+        return self._cost_model.marginal(self._waiting.token_count, self._waiting.squared_tokens)
 
     @property
     def max_batch_tokens(self) -> int:
-        """Device tokens that a batch may hold; lowered by `lower_token_cap`."""
+        """Device tokens that a batch may hold; see `lower_token_cap`."""
         return self._max_batch_tokens
 
     def add(self, message: M, now: float) -> None:
         """Let a message wait for its batch."""
-        heapq.heappush(self._waiting, (message.deadline, next(self._arrivals), message))
-        self._queued_tokens += message.token_count
-        self._queued_squared_tokens += message.squared_tokens
+        tenant, deadline, tokens, squared_tokens = (
+            message.tenant,
+            message.deadline,
+            message.token_count,
+            message.squared_tokens,
+        )
+        seconds = self._cost_model.marginal(tokens, squared_tokens)
+        budget = message.latency_budget_seconds - self.publish_seconds
+        slack = deadline - self.publish_seconds - now
+        mean_seconds = self._duration.arrived(tenant, message.weight, budget, slack, seconds)
+        rank = deadline + COST_AVERSION * (seconds - mean_seconds)
+        if self._waiting.add(message, tenant, rank, tokens, squared_tokens):
+            self._share.enter(tenant)
 
     def next_batch(self, now: float) -> Batch[M] | float:
-        """The batch for a device that is free now, or the time to ask again (`math.inf`: when a message is added)."""
-        if not self._waiting:
+        """The batch for a device that is free at `now`, or when to ask again (`math.inf`: once a message is added)."""
+        waiting, cost = self._waiting, self._cost_model
+        if not waiting.messages:
             return math.inf
-        messages: list[M] = []
-        tokens = squared_tokens = 0
-        reason = BatchReason.IDLE
-        while self._waiting:
-            message = self._waiting[0][2]
-            if messages and tokens + message.token_count > self._max_batch_tokens:
-                reason = BatchReason.OVERSIZED if tokens > self._max_batch_tokens else BatchReason.TOKENS
-                break
-            heapq.heappop(self._waiting)
-            messages.append(message)
-            tokens += message.token_count
-            squared_tokens += message.squared_tokens
-        if tokens > self._max_batch_tokens:
-            reason = BatchReason.OVERSIZED
-        self._queued_tokens -= tokens
-        self._queued_squared_tokens -= squared_tokens
-        predicted = self._cost_model.predict(tokens, squared_tokens)
-        return Batch(tuple(messages), tokens, squared_tokens, reason, predicted)
+        longest = max(self._longest_seconds(), 2 * cost.fixed_seconds)
+        duration = self._duration.update(now, cost.fixed_seconds, longest, cost.residual_quantile)
+        total = cost.predict(waiting.token_count, waiting.squared_tokens)
+        if total <= duration and waiting.token_count <= self._max_batch_tokens and self._drops_late is None:
+            wake = self._deferred_until(total)
+            return self._everything() if wake <= now else wake
+        horizon = now + self.publish_seconds + min(duration, total) * cost.residual_quantile
+        selection: Selection[M] = Selection(cost, duration, self._max_batch_tokens)
+        reserved_seconds = self._take_overdue(selection, now)
+        reason = self._take_viable(selection, horizon, reserved_seconds)
+        if not selection.messages:
+            selection.max_seconds = max(duration, min(longest, cost.fixed_seconds / (1 - CATCH_UP_EFFICIENCY)))
+            reason = BatchReason.CATCH_UP
+        self._take_late(selection)
+        if not selection.messages:
+            return math.inf
+        if not waiting.messages:
+            reason = BatchReason.IDLE
+        return selection.batch(reason or BatchReason.LATE_LANE)
 
     def finished(self, batch: Batch[M], seconds: float, now: float) -> None:
         """The device took `seconds` for this batch, from ready to result. Not to be called for a batch that failed."""
         self._cost_model.learn(batch.token_count, batch.squared_tokens, seconds)
 
     def lower_token_cap(self, max_batch_tokens: int) -> None:
-        """The device ran out of memory: batches from now on hold at most this many tokens (never raises the cap)."""
+        """The device ran out of memory: batches from now on hold at most this many tokens. Never raises the cap."""
         self._max_batch_tokens = max(1, min(self._max_batch_tokens, max_batch_tokens))
 
     def discard(self, predicate: Callable[[M], bool]) -> list[M]:
         """Remove and return the waiting messages for which `predicate` is true (a revoked partition's)."""
-        removed = [entry[2] for entry in self._waiting if predicate(entry[2])]
-        if removed:
-            gone = {id(message) for message in removed}
-            self._waiting = [entry for entry in self._waiting if id(entry[2]) not in gone]
-            heapq.heapify(self._waiting)
-            self._queued_tokens -= sum(message.token_count for message in removed)
-            self._queued_squared_tokens -= sum(message.squared_tokens for message in removed)
+        before = set(self._waiting.tenants)
+        removed = self._waiting.discard(predicate)
+        for tenant in before.difference(self._waiting.tenants):
+            self._share.leave(tenant)
+        removed += [message for message in self._dropped if predicate(message)]
+        self._dropped = [message for message in self._dropped if not predicate(message)]
         return removed
+
+    def take_dropped(self) -> list[M]:
+        """Remove and return the late messages that `drops_late` chose while batches were formed."""
+        dropped, self._dropped = self._dropped, []
+        return dropped
+
+    def clear_seconds(self, lag_messages: int, produced_per_second: float) -> float:
+        """Seconds until this many messages beyond the waiting ones are done, while more keep being produced."""
+        seconds_per_message = self._duration.seconds_per_message / CATCH_UP_EFFICIENCY
+        spare = 1 - produced_per_second * seconds_per_message
+        work = self.queued_seconds + lag_messages * seconds_per_message
+        return work / spare if spare > 0 else math.inf
+
+    def state(self, now: float) -> BatcherState:
+        """What the metrics show; linear in the waiting tenants."""
+        heads = self._waiting.heads()
+        return BatcherState(
+            queued_messages=self.queued_messages,
+            queued_seconds=self.queued_seconds,
+            late_messages=self._waiting.late_messages,
+            batch_duration_seconds=min(self._duration.seconds, self._longest_seconds()),
+            load=self._duration.load,
+            tenants=tuple(TenantState(h.tenant, h.deadline - now, self._share.lag(h.tenant)) for h in heads),
+        )
+
+    def _longest_seconds(self) -> float:
+        waiting = self._waiting
+        squares = waiting.squared_tokens * self._max_batch_tokens / waiting.token_count if waiting.token_count else 0
+        return self._cost_model.predict(self._max_batch_tokens, int(squares))
+
+    def _everything(self) -> Batch[M]:
+        selection: Selection[M] = Selection(self._cost_model, math.inf, self._max_batch_tokens)
+        selection.late_messages = self._waiting.late_messages
+        for queued in self._waiting.take_all():
+            selection.take(queued)
+        self._share.clear()
+        self._late_credit_seconds = 0.0
+        return selection.batch(BatchReason.IDLE)
+
+    def _deferred_until(self, total_seconds: float) -> float:
+        if self._defer_efficiency == 0 or self._waiting.late_messages:
+            return -math.inf
+        wanted = self._cost_model.fixed_seconds / (1 - self._defer_efficiency)
+        if total_seconds >= wanted:
+            return -math.inf
+        ride_seconds = wanted * self._cost_model.residual_quantile
+        return self._waiting.earliest_deadline() - self.publish_seconds - ride_seconds
+
+    def _take_overdue(self, selection: Selection[M], now: float) -> float:
+        """Let the late lane save up for the oldest late message. Returns the seconds to leave free for late messages.
+        One that is too long to ride along with others goes first once there is enough for it."""
+        waiting = self._waiting
+        oldest = waiting.oldest_late()
+        if oldest is None or now < oldest.deadline + LATE_PATIENCE_SECONDS:
+            self._late_credit_seconds = 0.0
+            return 0.0
+        seconds = selection.cost(oldest)
+        credit = self._late_credit_seconds + LATE_SHARE * selection.max_seconds
+        self._late_credit_seconds = min(credit, max(selection.max_seconds, seconds))
+        long = 2 * seconds > selection.max_seconds or 2 * oldest.token_count > selection.max_tokens
+        if long and self._late_credit_seconds >= seconds:
+            self._late_credit_seconds -= seconds
+            self._take_oldest_late(selection, oldest)
+        late_seconds = self._cost_model.marginal(waiting.late_token_count, waiting.late_squared_tokens)
+        return min(self._late_credit_seconds, late_seconds)
+
+    def _take_viable(self, selection: Selection[M], horizon: float, reserved_seconds: float) -> BatchReason | None:
+        """Most urgent first among the viable. Returns why the batch ended, or None when no viable message is left."""
+        waiting, share = self._waiting, self._share
+        limit = share.least + SHARE_ALLOWANCE * selection.max_seconds
+        held: list[tuple[float, str, Queued[M]]] = []
+        reason = None
+        demotions = 0
+        while demotions < MOST_DEMOTIONS:
+            while (rank := waiting.first_rank) < (held[0][0] if held else math.inf):
+                head = waiting.hold_first()
+                heapq.heappush(held, (rank + max(0.0, share.clock(head.tenant) - limit), head.tenant, head))
+            if not held:
+                break
+            _, tenant, queued = held[0]
+            if queued.deadline < horizon:
+                demotions += 1
+                following = self._set_aside(queued)
+            elif reason := selection.full(queued, reserved_seconds):
+                break
+            else:
+                share.charge(tenant, selection.take(queued), queued.weight)
+                following = waiting.pop(tenant)
+            if following is None:
+                heapq.heappop(held)
+                share.leave(tenant)
+            else:
+                rank = following.rank + max(0.0, share.clock(tenant) - limit)
+                heapq.heapreplace(held, (rank, tenant, following))
+        for _, tenant, _ in held:
+            waiting.release(tenant)
+        return reason
+
+    def _set_aside(self, queued: Queued[M]) -> Queued[M] | None:
+        """A message can no longer be in time. Returns the next one of its tenant."""
+        if self._drops_late is not None and self._drops_late(queued.message):
+            self._dropped.append(queued.message)
+            return self._waiting.pop(queued.tenant)
+        return self._waiting.demote(queued.tenant)
+
+    def _take_late(self, selection: Selection[M]) -> None:
+        """Fill the batch with late messages, oldest first."""
+        while (oldest := self._waiting.oldest_late()) is not None and not selection.full(oldest):
+            self._late_credit_seconds -= selection.cost(oldest)
+            self._take_oldest_late(selection, oldest)
+        self._late_credit_seconds = max(0.0, self._late_credit_seconds)
+
+    def _take_oldest_late(self, selection: Selection[M], oldest: Queued[M]) -> None:
+        selection.take(oldest)
+        selection.late_messages += 1
+        self._waiting.pop_oldest_late()

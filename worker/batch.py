@@ -1,0 +1,91 @@
+"""A device batch: what it holds, why it ended there, and how it is put together. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic
+
+from worker.cost_model import CostModel
+from worker.waiting import M, Queued
+
+
+class BatchReason(StrEnum):
+    """Why a batch ended where it did."""
+
+    IDLE = "idle"
+    """It took everything that waited."""
+    DURATION = "duration"
+    """The next message would have taken it over the batch duration."""
+    TOKENS = "tokens"
+    """The next message would have taken it over the token cap."""
+    OVERSIZED = "oversized"
+    """One message that is longer than the token cap, alone."""
+    LATE_LANE = "late_lane"
+    """Every message that can be in time is in it; late ones filled it and more of them wait."""
+    CATCH_UP = "catch_up"
+    """Nothing that waits can be in time: oldest first, as long as throughput gains from it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch(Generic[M]):
+    """Messages that go to the device together, in the order they were chosen."""
+
+    messages: tuple[M, ...]
+    token_count: int
+    squared_tokens: int
+    reason: BatchReason
+    predicted_seconds: float
+    late_messages: int
+
+
+class Selection(Generic[M]):
+    """A batch under construction."""
+
+    __slots__ = (
+        "_per_square",
+        "_per_token",
+        "late_messages",
+        "max_seconds",
+        "max_tokens",
+        "messages",
+        "seconds",
+        "squared_tokens",
+        "token_count",
+    )
+
+    def __init__(self, cost_model: CostModel, max_seconds: float, max_tokens: int) -> None:
+        self._per_token = cost_model.seconds_per_token
+        self._per_square = cost_model.seconds_per_squared_token
+        self.seconds = cost_model.fixed_seconds
+        self.max_seconds = max_seconds
+        self.max_tokens = max_tokens
+        self.messages: list[M] = []
+        self.token_count = self.squared_tokens = self.late_messages = 0
+
+    def cost(self, queued: Queued[M]) -> float:
+        """Seconds that the message adds."""
+        return self._per_token * queued.token_count + self._per_square * queued.squared_tokens
+
+    def full(self, queued: Queued[M], reserved_seconds: float = 0.0) -> BatchReason | None:
+        """Why this message does not fit any more, if so. The first always does, whatever its size."""
+        if not self.messages:
+            return None
+        if self.token_count + queued.token_count > self.max_tokens:
+            return BatchReason.TOKENS
+        over = self.seconds + self.cost(queued) > self.max_seconds - reserved_seconds
+        return BatchReason.DURATION if over else None
+
+    def take(self, queued: Queued[M]) -> float:
+        """Put the message in. Returns the seconds it adds."""
+        seconds = self.cost(queued)
+        self.messages.append(queued.message)
+        self.token_count += queued.token_count
+        self.squared_tokens += queued.squared_tokens
+        self.seconds += seconds
+        return seconds
+
+    def batch(self, reason: BatchReason) -> Batch[M]:
+        """The finished batch."""
+        if self.token_count > self.max_tokens:
+            reason = BatchReason.OVERSIZED
+        messages = tuple(self.messages)
+        return Batch(messages, self.token_count, self.squared_tokens, reason, self.seconds, self.late_messages)

@@ -1,0 +1,219 @@
+"""The messages that wait for a batch: per tenant in order of urgency, and those that can no longer be in time."""
+
+import heapq
+import math
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, count
+from typing import Generic, Protocol, TypeVar
+
+
+class Batchable(Protocol):
+    """What the batcher needs to know of a message; each is read once, when the message is added."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose share of the device it uses."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """The tenant's share relative to others; above 0."""
+        ...
+
+    @property
+    def deadline(self) -> float:
+        """Monotonic seconds at which its result should be out."""
+        ...
+
+    @property
+    def latency_budget_seconds(self) -> float:
+        """What the tenant allows from record timestamp to deadline."""
+        ...
+
+    @property
+    def token_count(self) -> int:
+        """Device tokens, over all its sequences."""
+        ...
+
+    @property
+    def squared_tokens(self) -> int:
+        """Sum of the squared lengths of its sequences."""
+        ...
+
+
+M = TypeVar("M", bound=Batchable)
+
+
+@dataclass(slots=True, eq=False)
+class Queued(Generic[M]):
+    """A waiting message and what was read of it."""
+
+    message: M
+    number: int
+    tenant: str
+    weight: float
+    deadline: float
+    rank: float
+    timestamp: float
+    token_count: int
+    squared_tokens: int
+
+
+Entry = tuple[float, int, Queued[M]]
+
+
+class Waiting(Generic[M]):
+    """Each tenant's messages by rank, an index of the tenants by their first rank, and the late messages by timestamp.
+
+    Entries of the index are never removed in place: one is live while its number is that of the tenant's first message.
+    All operations are amortised O(log n), except `discard`, `take_all` and `earliest_deadline`, which are linear.
+    """
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, deque[Entry[M]]] = {}
+        self._by_rank: list[tuple[float, int, str]] = []
+        self._held: set[str] = set()
+        self._late: list[Entry[M]] = []
+        self._numbers = count()
+        self.messages = 0
+        self.token_count = 0
+        self.squared_tokens = 0
+        self.late_token_count = 0
+        self.late_squared_tokens = 0
+
+    @property
+    def tenants(self) -> Iterator[str]:
+        """Tenants with messages that may be in time."""
+        return iter(self._tenants)
+
+    @property
+    def late_messages(self) -> int:
+        """Messages that wait and can no longer be in time."""
+        return len(self._late)
+
+    @property
+    def first_rank(self) -> float:
+        """The lowest rank among the tenants that are not held; infinite when there is none."""
+        while self._by_rank:
+            rank, number, tenant = self._by_rank[0]
+            queue = self._tenants.get(tenant)
+            if queue and queue[0][1] == number and tenant not in self._held:
+                return rank
+            heapq.heappop(self._by_rank)
+        return math.inf
+
+    def earliest_deadline(self) -> float:
+        """The earliest deadline of all that may be in time; infinite when there is none."""
+        entries = chain.from_iterable(self._tenants.values())
+        return min((entry[2].deadline for entry in entries), default=math.inf)
+
+    def add(self, message: M, tenant: str, rank: float, token_count: int, squared_tokens: int) -> bool:
+        """Let a message wait; true if its tenant had none that may be in time."""
+        deadline, number = message.deadline, next(self._numbers)
+        timestamp = deadline - message.latency_budget_seconds
+        queued = Queued(message, number, tenant, message.weight, deadline, rank, timestamp, token_count, squared_tokens)
+        self._count(queued, 1)
+        entry = (rank, number, queued)
+        queue = self._tenants.get(tenant)
+        if queue is None:
+            self._tenants[tenant] = deque((entry,))
+            heapq.heappush(self._by_rank, (rank, number, tenant))
+            return True
+        if rank >= queue[-1][0]:
+            queue.append(entry)
+        else:
+            insort(queue, entry)
+            if queue[0] is entry:
+                heapq.heappush(self._by_rank, (rank, number, tenant))
+        return False
+
+    def hold_first(self) -> Queued[M]:
+        """The message of `first_rank`. The caller holds its tenant, to release it unless it runs out of messages."""
+        tenant = heapq.heappop(self._by_rank)[2]
+        self._held.add(tenant)
+        return self._tenants[tenant][0][2]
+
+    def release(self, tenant: str) -> None:
+        """Count a held tenant again."""
+        self._held.discard(tenant)
+        self._index(tenant)
+
+    def heads(self) -> list[Queued[M]]:
+        """The first message of each tenant that has any that may be in time."""
+        return [queue[0][2] for queue in self._tenants.values()]
+
+    def pop(self, tenant: str) -> Queued[M] | None:
+        """Take away the first message of a held tenant. Returns its next one, if any."""
+        queued, following = self._unqueue(tenant)
+        self._count(queued, -1)
+        return following
+
+    def demote(self, tenant: str) -> Queued[M] | None:
+        """Count the first message of a held tenant as late. Returns its next one, if any."""
+        queued, following = self._unqueue(tenant)
+        self.late_token_count += queued.token_count
+        self.late_squared_tokens += queued.squared_tokens
+        heapq.heappush(self._late, (queued.timestamp, queued.number, queued))
+        return following
+
+    def oldest_late(self) -> Queued[M] | None:
+        """The late message with the earliest record timestamp."""
+        return self._late[0][2] if self._late else None
+
+    def pop_oldest_late(self) -> None:
+        """Take away the message that `oldest_late` shows."""
+        queued = heapq.heappop(self._late)[2]
+        self.late_token_count -= queued.token_count
+        self.late_squared_tokens -= queued.squared_tokens
+        self._count(queued, -1)
+
+    def take_all(self) -> list[Queued[M]]:
+        """Take away everything that waits: the late, then the others by rank."""
+        taken = [entry[2] for entry in self._late]
+        taken += [entry[2] for entry in sorted(chain.from_iterable(self._tenants.values()))]
+        self._refill([], [])
+        return taken
+
+    def discard(self, predicate: Callable[[M], bool]) -> list[M]:
+        """Take away the messages for which `predicate` is true, in order of arrival."""
+        late = [entry[2] for entry in self._late]
+        others = [entry[2] for entry in chain.from_iterable(self._tenants.values())]
+        gone = {queued.number: queued.message for queued in chain(late, others) if predicate(queued.message)}
+        if gone:
+            self._refill([q for q in late if q.number not in gone], [q for q in others if q.number not in gone])
+        return [gone[number] for number in sorted(gone)]
+
+    def _refill(self, late: list[Queued[M]], others: list[Queued[M]]) -> None:
+        self.messages = self.token_count = self.squared_tokens = 0
+        for queued in chain(late, others):
+            self._count(queued, 1)
+        self.late_token_count = sum(queued.token_count for queued in late)
+        self.late_squared_tokens = sum(queued.squared_tokens for queued in late)
+        self._late = [(queued.timestamp, queued.number, queued) for queued in late]
+        heapq.heapify(self._late)
+        self._tenants, self._by_rank = {}, []
+        for queued in others:
+            self._tenants.setdefault(queued.tenant, deque()).append((queued.rank, queued.number, queued))
+        for tenant in self._tenants:
+            self._index(tenant)
+
+    def _index(self, tenant: str) -> None:
+        rank, number, _ = self._tenants[tenant][0]
+        heapq.heappush(self._by_rank, (rank, number, tenant))
+
+    def _unqueue(self, tenant: str) -> tuple[Queued[M], Queued[M] | None]:
+        queue = self._tenants[tenant]
+        queued = queue.popleft()[2]
+        if queue:
+            return queued, queue[0][2]
+        del self._tenants[tenant]
+        self._held.discard(tenant)
+        return queued, None
+
+    def _count(self, queued: Queued[M], sign: int) -> None:
+        self.messages += sign
+        self.token_count += sign * queued.token_count
+        self.squared_tokens += sign * queued.squared_tokens
