@@ -106,8 +106,8 @@ class RepeatFilter(logging.Filter):
         if now - said_at < self._repeat_seconds:
             self._said[complaint] = (said_at, repeats + 1)
             return False
+        self._said.pop(complaint, None)  # records come from several threads: move_to_end could miss its key
         self._said[complaint] = (now, 0)
-        self._said.move_to_end(complaint)
         if len(self._said) > _MAX_REMEMBERED:
             self._said.popitem(last=False)
         if repeats:
