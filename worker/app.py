@@ -53,11 +53,7 @@ REBALANCES_OF_SILENCE = 2
 """The fetch loop rightly makes no turn while a rebalance lasts; twice its time limit is too long for any loop."""
 
 
-class MissingTopicsError(Exception):
-    """Topics that the settings or policies name do not exist."""
-
-
-CONFIGURATION_ERRORS = (ConfigurationError, MissingExporterError, PolicyError, MissingTopicsError)
+CONFIGURATION_ERRORS = (ConfigurationError, MissingExporterError, PolicyError)
 EXPECTED_ERRORS = (AdminError, BrokerRefusalError, KafkaError, ModelError, OffsetLostError)
 FLUSH_SECONDS = 2.0
 FIRST_LOOKUP_RETRY_SECONDS, LONGEST_LOOKUP_RETRY_SECONDS = 0.5, 15.0
@@ -122,8 +118,8 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
     model = await device.run(load_model, settings.model)
     recorder.model_loaded(model)
     cost_model = await _cost_model(settings, device, model)
-    store, watcher = await _policies(settings, device, model, recorder)
-    limits = await _record_limits(settings, store.current)
+    limits: dict[str, int] = {}
+    store, watcher = await _policies(settings, device, model, recorder, limits)
     recorder.health.meet(DEAD_LETTER_REACHABLE)
     dead_letters = DeadLetters(output.dead_letter_topic, limits[output.dead_letter_topic])
     return Pipeline(
@@ -172,12 +168,15 @@ async def _cost_model(settings: Settings, device: Device, model: Scorer) -> Cost
 
 
 async def _policies(
-    settings: Settings, device: Device, model: Scorer, recorder: Recorder
+    settings: Settings, device: Device, model: Scorer, recorder: Recorder, limits: dict[str, int]
 ) -> tuple[PolicyStore, PolicyWatcher]:
+    """The policies of the file and what reloads them; `limits` gets the largest record of each topic they write to."""
     options = compile_options(settings)
 
     async def compile_file(file: PolicyFile, previous: PolicySet | None) -> PolicySet:
-        return await device.run(compile_policies, file, model, options, previous)
+        compiled = await device.run(compile_policies, file, model, options, previous)
+        limits.update(await _record_limits(settings, compiled))
+        return compiled
 
     content = read_file(settings.policies.file)
     policies = await compile_file(parse_policies(content, str(settings.policies.file)), None)
@@ -189,6 +188,7 @@ async def _policies(
         compile_file,
         settings.policies.reload_interval_seconds,
         recorder.policies_changed,
+        recorder.policies_refused,
         content,
     )
     return store, watcher
@@ -207,7 +207,7 @@ async def _record_limits(settings: Settings, policies: PolicySet) -> dict[str, i
 
     Raises:
         BrokerRefusalError: the login or the certificate is refused.
-        MissingTopicsError: a topic that the settings or policies name does not exist.
+        PolicyError: a topic that the settings or policies name does not exist.
     """
     routes = {route.topic for policy in policies.by_name().values() for route in policy.policy.routes}
     written = {settings.output.topic, settings.output.dead_letter_topic, *routes}
@@ -215,7 +215,7 @@ async def _record_limits(settings: Settings, policies: PolicySet) -> dict[str, i
     topics = await _described(settings, names)
     missing = sorted(name for name in names if topics[name].missing)
     if missing:
-        raise MissingTopicsError(f"create these topics first, or correct their names: {', '.join(missing)}")
+        raise PolicyError([f"topic {name!r} does not exist: create it first, or correct its name" for name in missing])
     return {name: topics[name].max_message_bytes or BROKER_DEFAULT_MAX_MESSAGE_BYTES for name in written}
 
 

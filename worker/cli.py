@@ -44,11 +44,17 @@ class ExitStatus:
 
 def main() -> None:
     """Entry point of the console script."""
+    from model.errors import ModelError
+    from worker.policies import PolicyError
+
     try:
         app()
-    except ConfigurationError as error:
+    except (ConfigurationError, PolicyError) as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         sys.exit(ExitStatus.BAD_CONFIGURATION)
+    except ModelError as error:
+        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        sys.exit(ExitStatus.FAILED)
 
 
 def _print_version(wanted: bool) -> None:
@@ -87,7 +93,7 @@ def check(config: ConfigOption = None) -> None:
     """Test everything that `run` needs, and say of each failure what to change.
 
     Settings and policies are parsed and linted, the brokers reached and logged into, topics looked up, record sizes
-    compared, the dead-letter topic written to, the model loaded, and every label set fitted into its window. The exit
+    compared, the right to write the dead-letter topic tried, the model loaded, and every label set fitted into its window. The exit
     status is 0 when nothing failed.
     """
     import asyncio

@@ -75,7 +75,7 @@ class Enrichment:
         )
         return EnrichedRecord(
             record_id=record_id(source),
-            tenant=message.tenant,
+            tenant=decoded.tenant,
             source=source,
             policy_version=message.policy.version,
             model_digest=self._model_digest,
@@ -102,7 +102,7 @@ class Enrichment:
 
     def _dead_letter(self, message: Message, reason: DeadLetterReason, detail: str) -> Result:
         return self._dead_letters.result(
-            message.record, reason, detail, message.trace, tenant=message.tenant, message=message
+            message.record, reason, detail, message.trace, tenant=message.decoded.tenant, message=message
         )
 
 

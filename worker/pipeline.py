@@ -104,6 +104,7 @@ class Pipeline:
             self._recorder.beat("fetch")
             self._hold_back()
             for partition, records in await self._consumer.fetch(self._settings.kafka.fetch_max_records):
+                self._recorder.fetched(partition, len(records))
                 await self._admit(partition, records)
 
     def _hold_back(self) -> None:

@@ -30,14 +30,19 @@ class PolicyWatcher:
         compile_file: Compile,
         interval_seconds: float,
         on_change: Callable[[PolicySet, PolicySet], None],
+        on_refusal: Callable[[str], None],
         loaded: bytes,
     ) -> None:
-        """`loaded` is the content that the store was made from; `on_change` gets the policies before and after."""
+        """`loaded` is the content that the store was made from.
+
+        `on_change` gets the policies before and after, `on_refusal` the reason, once.
+        """
         self._path = path
         self._store = store
         self._compile = compile_file
         self._interval_seconds = interval_seconds
         self._on_change = on_change
+        self._on_refusal = on_refusal
         self._applied: bytes | None = loaded
         self._seen: bytes | None = loaded
         self.last_error: str | None = None
@@ -77,10 +82,11 @@ class PolicyWatcher:
         old, new = before.by_name(), after.by_name()
         changed = [tenant for tenant, policy in new.items() if policy is not old.get(tenant)]
         removed = [tenant for tenant in old if tenant not in new]
-        log.info("policies_loaded", changed=changed, removed=removed)
+        log.info("policies loaded", changed=changed, removed=removed)
         return True
 
     def _refuse(self, reason: str) -> None:
         if reason != self.last_error:
-            log.error("policies_refused", reason=reason)
+            log.error("policies refused", reason=reason)
+            self._on_refusal(reason)
         self.last_error = reason

@@ -68,6 +68,14 @@ class Recorder:
         for tenant, policy in current.items():
             self.metrics.policy_version(tenant, policy.version)
 
+    def policies_refused(self, reason: str) -> None:
+        """A changed policy file is not in force; the last good one stays."""
+        self.metrics.policy_reloads.labels("failed").inc()
+
+    def fetched(self, partition: Partition, records: int) -> None:
+        """Records were taken into flight."""
+        self.metrics.records_consumed.labels(partition.topic).inc(records)
+
     def assignment(self, joined: bool) -> None:
         """Whether this worker is a member of its group; a spare member without partitions counts."""
         if joined:

@@ -189,7 +189,7 @@ async def test_a_changed_policy_takes_effect_without_restart_and_a_bad_one_is_re
         before = (await stream.outcome(1)).values[0]
         stream.policy_file.write_text("tenants: {shop: {tasks: {queue: {mode: single, labels: spam}}}}")
         async with asyncio.timeout(30):
-            while "policies_refused" not in worker.log:
+            while "policies refused" not in worker.log:
                 await asyncio.sleep(0.1)
         assert "tenants.shop.tasks.queue.labels" in worker.log
         await stream.produce_messages(1, first=1)
@@ -199,7 +199,7 @@ async def test_a_changed_policy_takes_effect_without_restart_and_a_bad_one_is_re
         changed["tenants"]["shop"]["tasks"]["queue"]["labels"] = ["refund", "praise"]
         stream.write_policies(changed)
         async with asyncio.timeout(30):
-            while "policies_loaded" not in worker.log:
+            while "policies loaded" not in worker.log:
                 await asyncio.sleep(0.1)
         await stream.produce_messages(1, first=2)
         after = next(value for value in (await stream.outcome(3)).values if value["payload"]["number"] == 2)

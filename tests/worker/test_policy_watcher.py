@@ -20,9 +20,16 @@ class Watched:
         self.path.write_text(FIRST)
         self.store = PolicyStore(compiled_set(FIRST))
         self.changes: list[tuple[PolicySet, PolicySet]] = []
+        self.refusals: list[str] = []
         self.failure: Exception | None = None
         self.watcher = PolicyWatcher(
-            path, self.store, self.compile, 0.01, lambda *sets: self.changes.append(sets), FIRST.encode()
+            path,
+            self.store,
+            self.compile,
+            0.01,
+            lambda *sets: self.changes.append(sets),
+            self.refusals.append,
+            FIRST.encode(),
         )
 
     async def compile(self, file: PolicyFile, previous: PolicySet) -> PolicySet:
@@ -81,6 +88,7 @@ async def test_a_bad_file_is_refused_with_its_reason_and_the_last_good_one_stays
     assert watched.store.current is before
     assert watched.watcher.last_error is not None
     assert reason in watched.watcher.last_error
+    assert watched.refusals == [watched.watcher.last_error]
 
 
 async def test_a_bad_file_that_is_put_right_is_forgotten(watched: Watched) -> None:

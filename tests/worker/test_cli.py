@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from schemas.policy import PolicyFile
+from schemas.records import EnrichedRecord
+from worker.cli import app, main
+
+POLICIES = """
+tenants:
+  shop:
+    tasks:
+      queue: {mode: single, labels: [billing, shipping]}
+  forum:
+    tasks:
+      abuse: {mode: multi, labels: {insult: a rude word, threat: null}, threshold: 0.01}
+"""
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    file = tmp_path / "policies.yaml"
+    file.write_text(POLICIES)
+    return file
+
+
+def invoke(*arguments: str, stdin: str | None = None):
+    return CliRunner().invoke(app, list(arguments), input=stdin)
+
+
+def test_help_names_every_command_and_version_is_a_version():
+    shown = invoke("--help").output
+    for command in ("run", "check", "classify", "schema", "demo"):
+        assert command in shown
+    assert invoke("--version").output.strip()[0].isdigit()
+
+
+@pytest.mark.parametrize("name", ["policy", "config", "output", "dead-letter"])
+def test_each_schema_is_a_json_schema(name: str):
+    schema = json.loads(invoke("schema", name).output)
+    assert schema["type"] == "object"
+    assert schema["properties"]
+
+
+def test_the_schemas_are_those_of_the_models():
+    assert json.loads(invoke("schema", "policy").output) == PolicyFile.model_json_schema()
+    assert json.loads(invoke("schema", "output").output) == EnrichedRecord.model_json_schema()
+
+
+def test_classify_scores_each_argument(policies: Path, tiny_checkpoint: Path):
+    result = invoke(
+        "classify", "--policy", str(policies), "--tenant", "forum", "--model", str(tiny_checkpoint), "one", "two"
+    )
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.output.splitlines() if line.startswith("{")]
+    assert len(lines) == 2
+    assert set(lines[0]["tasks"]["abuse"]["scores"]) == {"insult", "threat"}
+
+
+def test_classify_reads_lines_of_standard_input(policies: Path, tiny_checkpoint: Path):
+    arguments = ("classify", "--policy", str(policies), "-t", "shop", "-m", str(tiny_checkpoint))
+    result = invoke(*arguments, stdin="first line\nsecond line\nthird line\n")
+    assert sum(line.startswith("{") for line in result.output.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--config", "no-such-file.yaml"], "no-such-file.yaml: cannot be read"),
+        (["classify", "--policy", "POLICIES", "--tenant", "shpo", "-m", "CHECKPOINT", "x"], "did you mean 'shop'?"),
+        (["classify", "--policy", "POLICIES", "-m", "CHECKPOINT", "x"], "--tenant (shop, forum)"),
+    ],
+)
+def test_a_mistake_ends_with_status_2_and_what_to_change(
+    policies: Path, tiny_checkpoint: Path, arguments: list[str], said: str, monkeypatch, capsys
+):
+    places = {"POLICIES": str(policies), "CHECKPOINT": str(tiny_checkpoint)}
+    monkeypatch.setattr("sys.argv", ["gliclass-worker", *(places.get(argument, argument) for argument in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_cannot_be_loaded_ends_with_status_1_and_the_reason(policies, tmp_path, monkeypatch, capsys):
+    arguments = ["classify", "--policy", str(policies), "-t", "shop", "-m", str(tmp_path), "x"]
+    monkeypatch.setattr("sys.argv", ["gliclass-worker", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "config.json" in capsys.readouterr().err
