@@ -104,9 +104,7 @@ class Augmenter:
         others = [label for label in self._labels if label not in taken]
         if not others:
             return example
-        return with_negatives(
-            example, generator.sample(others, min(len(others), generator.randint(1, len(taken) + 1)))
-        )
+        return with_negatives(example, generator.sample(others, min(len(others), generator.randint(1, len(taken) + 1))))
 
     def _with_synonyms(
         self, example: TrainingExample, told: frozenset[str], generator: random.Random

@@ -132,7 +132,9 @@ def fit_scaling(logits: Floats, truth: Bools, *, multi_label: bool) -> Scaling:
     return Scaling(temperature, float(point[1]) if multi_label else 0.0)
 
 
-def fit_thresholds(probabilities: Floats, truth: Bools, goal: Goal, *, multi_label: bool) -> tuple[list[float], list[int]]:
+def fit_thresholds(
+    probabilities: Floats, truth: Bools, goal: Goal, *, multi_label: bool
+) -> tuple[list[float], list[int]]:
     """One threshold per label for the goal, and the labels that cannot reach it.
 
     For F1 a label's own best threshold is drawn towards the common one by how few texts it is true for. In

@@ -1,4 +1,4 @@
-"""Folders of labelled texts: `<name>/data.jsonl.gz` with rows {text, labels, split} and `<name>/meta.json` with the label names."""
+"""Folders of labelled texts: `data.jsonl.gz` with rows {text, labels, split}, and `meta.json` with the label names."""
 
 import gzip
 import json

@@ -44,7 +44,9 @@ class Evaluation:
     confusion: NDArray[np.int64]
 
 
-def evaluate(logits: Floats, truth: Bools, labels: Sequence[str], *, multi_label: bool, threshold: float = 0.5) -> Evaluation:
+def evaluate(
+    logits: Floats, truth: Bools, labels: Sequence[str], *, multi_label: bool, threshold: float = 0.5
+) -> Evaluation:
     """Figures of logits [texts, labels] against truth [texts, labels].
 
     Single-label: the highest logit is chosen and probabilities are a softmax. Multi-label: every label at or above

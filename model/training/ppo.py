@@ -1,8 +1,8 @@
 """Proximal policy optimisation for label decisions: each label is chosen or not, independently, with its probability.
 
-Pure: from logits and a rollout to a loss. The rollout is drawn once and held while the policy is updated from it, so the
-ratio of new to old probability is an importance weight (Schulman et al. 2017). All tensors are flat: the labels of all
-texts one after the other.
+Pure: from logits and a rollout to a loss. The rollout is drawn once and held while the policy is updated from it, so
+the ratio of new to old probability is an importance weight (Schulman et al. 2017). All tensors are flat: the labels of
+all texts one after the other.
 """
 
 from collections.abc import Sequence
@@ -167,12 +167,7 @@ def ppo_loss(logits: Tensor, values: Tensor, rollout: Rollout, settings: PpoSett
     value = value_term(values, rollout)
     divergence = divergence_term(logits, rollout)
     entropy = entropy_term(logits, rollout)
-    total = (
-        policy
-        + settings.value_weight * value
-        + settings.kl_weight * divergence
-        - settings.entropy_weight * entropy
-    )
+    total = policy + settings.value_weight * value + settings.kl_weight * divergence - settings.entropy_weight * entropy
     return PpoLoss(total, policy, value, divergence, entropy)
 
 

@@ -99,7 +99,7 @@ def recall_at_precision(precision: float) -> Reward:
 
 
 def cost_matrix(missed: float, false_alarm: float) -> Reward:
-    """Minus the mean cost of a text's known labels: `missed` for each true one not chosen, `false_alarm` for the rest."""
+    """Minus the mean cost of a text's known labels: `missed` per one not chosen, `false_alarm` per wrong one."""
     if missed < 0 or false_alarm < 0:
         raise DataError("costs must not be negative")
 

@@ -20,7 +20,7 @@ from model.training.starter.tasks import SampledTask, TaskSampler
 TASKS_PER_STEP = 4
 WARM_UP_STEPS = 50
 LAST_RATE = 0.02
-ANCHOR_WORDS = 48
+ANCHOR_WORDS = 32
 ANCHOR_TEMPERATURE = 0.05
 ANCHOR_WEIGHT = 8.0
 DISTILLED_PER_STEP = 64
@@ -89,9 +89,7 @@ def _ensemble(tower: LabelTower, strings: Sequence[str]) -> Tensor:
     return F.normalize(torch.stack(vectors).mean(0), dim=-1)
 
 
-def _task_loss(
-    tower: LabelTower, tasks: Sequence[SampledTask], words: Sequence[str], word_vectors: Tensor
-) -> Tensor:
+def _task_loss(tower: LabelTower, tasks: Sequence[SampledTask], words: Sequence[str], word_vectors: Tensor) -> Tensor:
     strings = [label for task in tasks for label in task.labels]
     vectors = tower([*strings, *words])
     texts = tower.space.texts(torch.cat([task.texts for task in tasks]))
@@ -162,7 +160,9 @@ def _after_step(
     done = step + 1
     if done % 10 == 0 or done == steps:
         seconds = (time.monotonic() - started) / (done - first)
-        report(f"step {done}/{steps} loss {loss.item():.4f}, {seconds:.2f} s each, {seconds * (steps - done):.0f} s to go")
+        report(
+            f"step {done}/{steps} loss {loss.item():.4f}, {seconds:.2f} s each, {seconds * (steps - done):.0f} s to go"
+        )
     if done % CHECKPOINT_EVERY == 0 or done == steps:
         _save(checkpoint, done, tower, optimizer)
 

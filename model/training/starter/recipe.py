@@ -44,7 +44,9 @@ class Material:
     datasets: tuple[Dataset, ...]
 
 
-def read_material(folder: Path, cache: Path, base: Callable[[], BertModel], tokenizer: Tokenizer, report: Report) -> Material:
+def read_material(
+    folder: Path, cache: Path, base: Callable[[], BertModel], tokenizer: Tokenizer, report: Report
+) -> Material:
     """Read the sets under `folder`, add the written ones, and encode their texts with the untouched tower."""
     datasets = [dataset for path in find_datasets(folder) if (dataset := read_dataset(path)).train]
     datasets += written_datasets()

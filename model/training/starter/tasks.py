@@ -52,9 +52,17 @@ class TaskSampler:
     """Draws tasks; everything random comes from the generator of the call, so a step can be drawn again."""
 
     def __init__(
-        self, views: Sequence[View], rows: Mapping[str, Sequence[LabelledText]], vectors: Mapping[str, Tensor]
+        self,
+        views: Sequence[View],
+        rows: Mapping[str, Sequence[LabelledText]],
+        vectors: Mapping[str, Tensor],
+        *,
+        templates: Sequence[str] = TEMPLATES,
+        most_labels: int = MOST_LABELS,
     ) -> None:
         """`rows` and raw `vectors` [rows, H] by set name."""
+        self._templates = templates
+        self._most_labels = most_labels
         self._vectors = vectors
         self._views = [indexed for view in views if (indexed := _index(view, rows[view.dataset])) is not None]
         self._kinds = {name: KIND_OF_TEXT[name] for name in rows if name in KIND_OF_TEXT}
@@ -74,7 +82,7 @@ class TaskSampler:
         wording = generator.choice(indexed.view.wordings)
         if generator.random() < NEGATION_SHARE:
             return self._negation_task(generator, indexed, wording, usable)
-        most = min(MOST_LABELS, len(usable))
+        most = min(self._most_labels, len(usable))
         count = min(most, max(2, round(math.exp(generator.uniform(math.log(2), math.log(most + 0.5))))))
         chosen = generator.sample(usable, count)
         rows = [
@@ -86,7 +94,7 @@ class TaskSampler:
         targets = torch.zeros(len(rows), len(labels))
         for column, index in enumerate(chosen):
             targets[:, column] = torch.tensor([float(row in indexed.members[index]) for row in rows])
-        template = generator.choice(TEMPLATES)
+        template = generator.choice(self._templates)
         return SampledTask(
             self._vectors[indexed.view.dataset][rows], tuple(template.format(label) for label in labels), targets
         )
@@ -101,7 +109,7 @@ class TaskSampler:
             rows.append(generator.choice(indexed.rows[positive if index % 2 else generator.choice(others)]))
         label = _reword(generator, wording[positive])
         true = torch.tensor([float(row in indexed.members[positive]) for row in rows])
-        template = generator.choice(TEMPLATES)
+        template = generator.choice(self._templates)
         return SampledTask(
             self._vectors[indexed.view.dataset][rows],
             (template.format(label), template.format(f"not {label}")),
@@ -132,7 +140,7 @@ class TaskSampler:
             vectors = self._vectors[kept[column]]
             texts.append(vectors[generator.randrange(len(vectors))])
             targets[index, column] = 1.0
-        template = generator.choice(TEMPLATES)
+        template = generator.choice(self._templates)
         return SampledTask(torch.stack(texts), tuple(template.format(label) for label in labels), targets)
 
 

@@ -50,6 +50,8 @@ KIND_OF_TEXT = {
     "it_service_tickets": ("internal IT ticket", "help desk e-mail"),
 }
 
+WRITTEN_WEIGHT = 0.5
+
 POSITIVE = (
     "admiration", "amusement", "approval", "caring", "excitement", "gratitude", "joy", "love", "optimism", "pride",
     "relief",
@@ -96,7 +98,18 @@ EKMAN_WORDINGS = (
     ("the speaker is angry", "the speaker is disgusted", "the speaker is scared", "the speaker is happy",
      "the speaker is sad", "the speaker is surprised", "the speaker is calm"),
 )  # fmt: skip
-CLEAR_EMOTIONS = ("anger", "disgust", "fear", "joy", "love", "optimism", "sadness", "surprise", "gratitude", "amusement")
+CLEAR_EMOTIONS = (
+    "anger",
+    "disgust",
+    "fear",
+    "joy",
+    "love",
+    "optimism",
+    "sadness",
+    "surprise",
+    "gratitude",
+    "amusement",
+)
 
 OFFENSIVE_WORDINGS = (
     ("offensive", "not offensive"),
@@ -173,7 +186,8 @@ NEWS_WORDINGS = (
 )  # fmt: skip
 
 CLINC_DOMAINS = {
-    "banking": "account blocked|application status|balance|bill balance|bill due|direct deposit|freeze account|interest rate|min payment|"
+    "banking": "account blocked|application status|balance|"
+    "bill balance|bill due|direct deposit|freeze account|interest rate|min payment|"
     "order checks|pay bill|pin change|report fraud|routing|spending history|transactions|transfer",
     "credit cards": "apr|card declined|credit limit|credit limit change|credit score|damaged card|expiration date|"
     "improve credit score|international fees|new card|redeem rewards|replacement card duration|report lost card|"
@@ -199,7 +213,8 @@ CLINC_DOMAINS = {
 }
 CLINC_WORDINGS = (
     tuple(CLINC_DOMAINS),
-    ("bank account", "credit card", "food", "household", "automobile", "trip", "utilities", "job", "chit-chat", "control"),
+    ("bank account", "credit card", "food", "household", "automobile", "trip", "utilities", "job", "chit-chat",
+     "control"),
     ("finance", "payment cards", "dining", "home", "transport", "tourism", "tools", "employment", "conversation",
      "assistant settings"),
 )  # fmt: skip
@@ -229,7 +244,14 @@ def views_of(datasets: Sequence[Dataset]) -> list[View]:
     """Every view whose set is among `datasets` and has train rows; sets without a known family are their own."""
     known = {dataset.name: dataset for dataset in datasets if dataset.train}
     own = [
-        View(name, name, FAMILY.get(name, name), tuple((label,) for label in dataset.labels), (dataset.labels,))
+        View(
+            name,
+            name,
+            FAMILY.get(name, name),
+            tuple((label,) for label in dataset.labels),
+            (dataset.labels,),
+            weight=WRITTEN_WEIGHT if name.startswith("written_") else 1.0,
+        )
         for name, dataset in known.items()
     ]
     return own + [view for view in _derived() if view.dataset in known]
@@ -279,20 +301,21 @@ def _written() -> list[View]:
     grades = (("very positive",), ("positive",), ("mixed or average",), ("negative",), ("very negative",))
     spam = ("advertising spam", "scam", "phishing", "dating spam")
     wanted = ("personal message", "work mail", "automatic notification", "newsletter")
+    news = tuple((name,) for name in NEWS_WORDINGS[0])
     injection, dangerous, harmless = ("prompt injection",), ("dangerous request",), ("harmless request",)
     return [
         View(
             "review_sentiment", reviews, EMOTION, (good, bad, ("mixed or average", "factual")), SENTIMENT_WORDINGS,
-            exclusive=True, weight=1.5,
+            exclusive=True, weight=1.0,
         ),
         View(
             "review_polarity", reviews, EMOTION, (good, bad), tuple(names[:2] for names in SENTIMENT_WORDINGS),
-            exclusive=True, weight=1.5,
+            exclusive=True, weight=1.0,
         ),
-        View("review_grades", reviews, EMOTION, grades, GRADE_WORDINGS, exclusive=True, weight=0.7),
-        View("spam", messages, MESSAGES, (spam, wanted), SPAM_WORDINGS, exclusive=True),
-        View("urgency", support, REQUESTS, (("urgent",), ("can wait",)), URGENCY_WORDINGS, exclusive=True, weight=0.5),
-        View("safety", prompts, TOXICITY, ((*injection, *dangerous), harmless), SAFETY_WORDINGS, exclusive=True),
+        View("review_grades", reviews, EMOTION, grades, GRADE_WORDINGS, exclusive=True, weight=0.5),
+        View("spam", messages, MESSAGES, (spam, wanted), SPAM_WORDINGS, exclusive=True, weight=0.5),
+        View("urgency", support, REQUESTS, (("urgent",), ("can wait",)), URGENCY_WORDINGS, exclusive=True, weight=0.3),
+        View("safety", prompts, TOXICITY, ((*injection, *dangerous), harmless), SAFETY_WORDINGS, exclusive=True, weight=0.5),
         View("injection", prompts, TOXICITY, (injection, harmless), INJECTION_WORDINGS, exclusive=True, weight=0.5),
-        View("news", "written_news", TOPICS, tuple((name,) for name in NEWS_WORDINGS[0]), NEWS_WORDINGS, exclusive=True),
+        View("news", "written_news", TOPICS, news, NEWS_WORDINGS, exclusive=True, weight=0.5),
     ]  # fmt: skip

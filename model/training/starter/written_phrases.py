@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The phrases behind `written_texts`: {slot} is filled from SLOTS, {it} from the subject of a review."""
 
 REVIEW_SUBJECTS = {

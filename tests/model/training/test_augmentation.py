@@ -3,6 +3,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from model.training.augmentation import (
     NO_AUGMENTATION,
     Augmentation,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from model.training.bootstrap import mean_interval, paired_bootstrap
 from model.training.evaluation import micro_f1
 

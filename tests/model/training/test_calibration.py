@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from model.training.calibration import Goal, Scaling, calibrate, decide, fit, fit_scaling, fit_thresholds
 from model.training.errors import DataError
 from model.training.evaluation import expected_calibration_error, micro_f1, sigmoid, softmax

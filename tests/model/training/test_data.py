@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from model.label_set import Example
 from model.training.data import (
     IGNORED,

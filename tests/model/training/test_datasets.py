@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from model.training.datasets import LabelledText, find_datasets, read_dataset, shuffled
 from model.training.errors import DataError
 

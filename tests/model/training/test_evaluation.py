@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from model.training.evaluation import (
     argmax_choice,
     best_micro_f1,

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from model.training.data import IGNORED
 from model.training.errors import DataError
 from model.training.feedback import Feedback, parse_feedback, read_feedback

@@ -2,9 +2,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional as F
+
 from model.training.data import IGNORED
 from model.training.losses import multi_label_loss, partial_label_loss
-from torch.nn import functional as F
 
 
 def test_without_options_it_is_the_mean_binary_cross_entropy() -> None:

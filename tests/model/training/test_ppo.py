@@ -4,6 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
+
 from model.training.data import IGNORED
 from model.training.errors import DataError
 from model.training.ppo import (
@@ -19,7 +21,6 @@ from model.training.ppo import (
     value_term,
 )
 from model.training.rewards import example_f1
-from torch import Tensor
 
 COUNTS = (2, 3)
 TRUTH = torch.tensor([1.0, 0.0, 0.0, 1.0, IGNORED])
@@ -166,9 +167,7 @@ def test_a_toy_policy_learns_the_right_answer_from_rewards_alone() -> None:
     optimizer = torch.optim.Adam([logits, values], lr=0.1)
     generator = torch.Generator().manual_seed(0)
     for _ in range(80):
-        rollout = draw_rollout(
-            logits, values, torch.zeros(5), truth, NO_CANDIDATES, COUNTS, example_f1, 8, generator
-        )
+        rollout = draw_rollout(logits, values, torch.zeros(5), truth, NO_CANDIDATES, COUNTS, example_f1, 8, generator)
         for _ in range(3):
             optimizer.zero_grad()
             ppo_loss(logits, values, rollout, PpoSettings(kl_weight=0.01)).total.backward()

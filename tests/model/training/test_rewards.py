@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from model.training.data import IGNORED
 from model.training.errors import DataError
 from model.training.rewards import (

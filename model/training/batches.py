@@ -1,0 +1,76 @@
+"""Training examples bound to a model: sequences to run, and flat targets in the order the logits come out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.architectures import Tokenizers
+from model.checkpoint import GliclassModel
+from model.label_set import validate
+from model.prompt import PreparedLabelSet, TextPass, encode_text
+from model.training.data import TrainingExample
+
+
+@dataclass(frozen=True, slots=True)
+class BoundBatch:
+    """A batch ready for `GliclassModel`.
+
+    Attributes:
+        passes: one per example, shortest first, so that attention runs equal lengths in one call.
+        order: which example each pass is.
+        counts: labels of each pass.
+        targets: float32 [labels], pass after pass.
+    """
+
+    passes: tuple[TextPass, ...]
+    order: tuple[int, ...]
+    counts: tuple[int, ...]
+    targets: Tensor
+
+
+def bind(model: GliclassModel, tokenizers: Tokenizers, examples: Sequence[TrainingExample]) -> BoundBatch:
+    """Tokenise examples for a model; equal label sets are tokenised, and by a label tower encoded, once.
+
+    Raises:
+        LabelSetError: a label set is malformed or leaves no room for the text.
+    """
+    prepared: dict[str, PreparedLabelSet] = {}
+    passes = []
+    for example in examples:
+        label_set = example.label_set
+        key = label_set.key
+        if key not in prepared:
+            validate(label_set)
+            prompt = model.architecture.prompt(label_set, tokenizers)
+            prepared[key] = PreparedLabelSet(
+                label_set, key, prompt, vectors=None, token_count=len(prompt.before) + len(prompt.after)
+            )
+        passes += encode_text(example.text, [prepared[key]], tokenizers.text, tokenizers.max_tokens).passes
+    order = sorted(range(len(passes)), key=lambda index: len(passes[index].token_ids))
+    return BoundBatch(
+        passes=tuple(passes[index] for index in order),
+        order=tuple(order),
+        counts=tuple(len(examples[index].labels) for index in order),
+        targets=torch.tensor([target for index in order for target in examples[index].targets]),
+    )
+
+
+def score_examples(
+    model: GliclassModel, tokenizers: Tokenizers, examples: Sequence[TrainingExample], *, batch_size: int = 32
+) -> list[Tensor]:
+    """Logits of each example's labels, float32 [labels] on the CPU, in the order of `examples`; no gradient."""
+    results: list[Tensor | None] = [None] * len(examples)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(examples), batch_size):
+                batch = bind(model, tokenizers, examples[start : start + batch_size])
+                logits = model(batch.passes).logits.float().cpu()
+                for index, scores in zip(batch.order, logits.split(list(batch.counts)), strict=True):
+                    results[start + index] = scores.clone()
+    finally:
+        model.train(was_training)
+    return [scores for scores in results if scores is not None]

@@ -1,0 +1,207 @@
+"""PPO from human feedback: the model is rewarded for decisions that people agree with."""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from model.checkpoint import Checkpoint, GliclassModel
+from model.head import Scores
+from model.training.batches import BoundBatch, bind, score_examples
+from model.training.errors import DataError, TrainingError
+from model.training.feedback import Feedback
+from model.training.lora import LoraSettings, merge_lora
+from model.training.losses import partial_label_loss
+from model.training.ppo import PpoSettings, draw_rollout, ppo_loss
+from model.training.rewards import Choice, Reward, agreement, within_candidates
+from model.training.state import History, load_state, save_model, save_state
+from model.training.supervised import build_optimizer, choose_trainable
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackSettings:
+    """How a model is trained from feedback.
+
+    Attributes:
+        epochs: passes over the feedback.
+        batch_size: texts of one rollout.
+        trained, lora: as in `TrainingSettings`.
+        partial_label_weight: of the likelihood that one of a text's candidates is right, where candidates are given.
+    """
+
+    epochs: int = 10
+    batch_size: int = 32
+    encoder_learning_rate: float = 2e-6
+    head_learning_rate: float = 3e-4
+    value_learning_rate: float = 1e-2
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    trained: str = "all"
+    lora: LoraSettings | None = None
+    partial_label_weight: float = 0.5
+    ppo: PpoSettings = field(default_factory=PpoSettings)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackResult:
+    """Where the model lies; losses hold (update, loss), figures (epoch, mean reward of the rollouts)."""
+
+    folder: Path
+    history: History
+
+
+class ValueHead(nn.Module):
+    """Expected reward of a text, from its features and from how its logits look; no gradient reaches the model."""
+
+    def __init__(self, feature_size: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(feature_size)
+        self.layers = nn.Sequential(nn.Linear(feature_size + 3, 32), nn.Tanh(), nn.Linear(32, 1))
+        nn.init.zeros_(self.layers[-1].weight)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, scores: Scores, counts: Sequence[int]) -> Tensor:
+        """[texts] from the model's scores of them."""
+        logits = scores.logits.detach().float().split(list(counts))
+        shape = torch.stack([torch.stack([one.max(), one.mean(), one.sigmoid().sum()]) for one in logits])
+        text = scores.text.detach().float()
+        if len(text) != len(counts):  # the pooling "pass" keeps a row per token
+            text = text.mean(0, keepdim=True).expand(len(counts), -1)
+        return self.layers(torch.cat([self.norm(text), shape], dim=1))[:, 0]
+
+
+class _Policy(nn.Module):
+    def __init__(self, model: GliclassModel) -> None:
+        super().__init__()
+        self.model = model
+        self.value_head = ValueHead(model.config.encoder_size)
+
+
+def human_reward(choice: Choice) -> Tensor:
+    """Agreement with what was judged, plus what candidate sets say."""
+    return agreement(choice) + within_candidates(choice)
+
+
+def train_from_feedback(
+    checkpoint: Checkpoint,
+    feedback: Sequence[Feedback],
+    out: Path,
+    settings: FeedbackSettings,
+    *,
+    reward: Reward = human_reward,
+    report: Report = lambda line: None,
+) -> FeedbackResult:
+    """Train `checkpoint.model` in place from feedback alone and write it to `out/model`.
+
+    The reference that the policy is held to is the model as it was given. Goes on after the last whole epoch.
+
+    Raises:
+        DataError: there is no feedback.
+        TrainingError: a step failed, `out` holds a run with other settings, or the disk is full.
+    """
+    if not feedback:
+        raise DataError("the feedback file holds no row")
+    model = checkpoint.model.eval()
+    reference = score_examples(model, checkpoint.tokenizers, [item.example for item in feedback])
+    torch.manual_seed(settings.seed)
+    policy = _Policy(model)
+    choose_trainable(model, settings.trained, settings.lora)
+    optimizer = build_optimizer(
+        model,
+        encoder_rate=settings.encoder_learning_rate,
+        head_rate=settings.head_learning_rate,
+        weight_decay=settings.weight_decay,
+    )
+    optimizer.add_param_group(
+        {"params": list(policy.value_head.parameters()), "lr": settings.value_learning_rate, "weight_decay": 0.0}
+    )
+    identity = json.dumps(
+        {"settings": asdict(settings), "feedback": len(feedback), "base": checkpoint.digest}, sort_keys=True
+    )
+    state_path = out / "run.safetensors"
+    state = load_state(state_path, policy, optimizer, identity)
+    for epoch in range(state.update, settings.epochs):
+        earned = _epoch(policy, checkpoint, feedback, reference, optimizer, settings, reward, epoch, state.history)
+        state.history.figures.append((epoch + 1, earned))
+        report(f"epoch {epoch + 1}/{settings.epochs}: mean reward {earned:.4f}")
+        state = replace(state, update=epoch + 1)
+        save_state(state_path, policy, optimizer, state)
+    merge_lora(model)
+    model.requires_grad_(True)
+    return FeedbackResult(save_model(checkpoint, out / "model"), state.history)
+
+
+def _epoch(
+    policy: _Policy,
+    checkpoint: Checkpoint,
+    feedback: Sequence[Feedback],
+    reference: Sequence[Tensor],
+    optimizer: torch.optim.Optimizer,
+    settings: FeedbackSettings,
+    reward: Reward,
+    epoch: int,
+    history: History,
+) -> float:
+    order = list(range(len(feedback)))
+    random.Random(f"{settings.seed}-feedback-{epoch}").shuffle(order)
+    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
+    earned = []
+    for start in range(0, len(order), settings.batch_size):
+        chosen = order[start : start + settings.batch_size]
+        bound = bind(policy.model, checkpoint.tokenizers, [feedback[index].example for index in chosen])
+        items = [chosen[index] for index in bound.order]
+        candidates = torch.tensor(
+            [label in feedback[index].candidates for index in items for label in feedback[index].labels]
+        )
+        frozen = torch.cat([reference[index] for index in items])
+        mean, losses = _update(policy, bound, candidates, frozen, optimizer, settings, reward, generator)
+        earned += [mean] * len(chosen)
+        history.losses += [(len(history.losses) + number, loss) for number, loss in enumerate(losses, start=1)]
+    return sum(earned) / len(earned)
+
+
+def _update(
+    policy: _Policy,
+    bound: BoundBatch,
+    candidates: Tensor,
+    reference: Tensor,
+    optimizer: torch.optim.Optimizer,
+    settings: FeedbackSettings,
+    reward: Reward,
+    generator: torch.Generator,
+) -> tuple[float, list[float]]:
+    """One rollout and the updates from it: its mean reward and the losses."""
+    rollout, losses = None, []
+    trained = [value for group in optimizer.param_groups for value in group["params"]]
+    for _ in range(settings.ppo.inner_epochs):
+        scores = policy.model(bound.passes)
+        values = policy.value_head(scores, bound.counts)
+        if rollout is None:
+            rollout = draw_rollout(
+                scores.logits.detach(),
+                values,
+                reference,
+                bound.targets,
+                candidates,
+                bound.counts,
+                reward,
+                settings.ppo.samples,
+                generator,
+            )
+        loss = ppo_loss(scores.logits, values, rollout, settings.ppo).total
+        loss = loss + settings.partial_label_weight * partial_label_loss(scores.logits, candidates, bound.counts)
+        if not torch.isfinite(loss):
+            raise TrainingError("the loss is not finite; lower the learning rates")
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, settings.clip_norm)
+        optimizer.step()
+        losses.append(loss.item())
+    assert rollout is not None
+    return float(rollout.rewards.mean()), losses
