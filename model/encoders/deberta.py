@@ -103,6 +103,8 @@ class PositionWindow(NamedTuple):
                 slice(scale.span - length, scale.span + length - 1),
                 slice(scale.span - length + 1, scale.span + length),
             )
+        if asked is not None and len(asked) == 0:
+            return cls(slice(0), slice(0))
         keys = torch.arange(length)
         queries = keys if asked is None else asked.cpu()
         rising = scale.rows(torch.arange(1 - length, length))[queries[None, :] - keys[:, None] + length - 1]
@@ -229,9 +231,10 @@ class PackedDebertaEncoder(nn.Module):
                 f"config.json: encoder_config.conv_kernel_size is {kernel_size}; an even size changes the number of "
                 "tokens and cannot be run, use an odd one"
             )
-        self.conv = None
         for name, child in (encoder or DebertaV2Encoder(config)).named_children():
             self.add_module(name, child)
+        if "conv" not in self._modules:
+            self.conv = None
         self.scale = RelativeScale.of(config) if config.relative_attention else None
         self.conv_reach = kernel_size // 2
         self._kept_tables: tuple[tuple[tuple[int, int], ...], list[PositionTables]] | None = None
