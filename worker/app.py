@@ -26,7 +26,7 @@ from worker.config import ConfigurationError, parse_policies, read_file
 from worker.consumer import BrokerRefusalError, OffsetLostError
 from worker.cost_model import CostModel
 from worker.dead_letters import DeadLetters
-from worker.device import Device
+from worker.device import Device, DeviceError
 from worker.enrichment import Enrichment
 from worker.health import Health
 from worker.kafka_client import client_options, connection_log, consumer_options, producer_options
@@ -54,7 +54,7 @@ REBALANCES_OF_SILENCE = 2
 
 
 CONFIGURATION_ERRORS = (ConfigurationError, MissingExporterError, PolicyError)
-EXPECTED_ERRORS = (AdminError, BrokerRefusalError, KafkaError, ModelError, OffsetLostError)
+EXPECTED_ERRORS = (AdminError, BrokerRefusalError, DeviceError, KafkaError, ModelError, OffsetLostError)
 FLUSH_SECONDS = 2.0
 FIRST_LOOKUP_RETRY_SECONDS, LONGEST_LOOKUP_RETRY_SECONDS = 0.5, 15.0
 
@@ -128,7 +128,11 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
         admission=Admission(
             RecordDecoder(settings.input, output.payload), store.resolve, model, dead_letters, recorder.tracing
         ),
-        batcher=Batcher(cost_model, max_batch_tokens=batching.max_batch_tokens),
+        batcher=Batcher(
+            cost_model,
+            max_batch_tokens=batching.max_batch_tokens,
+            drops_late=lambda message: message.policy.policy.on_late != "score",
+        ),
         backpressure=Backpressure(
             Load(batching.high_water_seconds, batching.max_in_flight_messages, batching.max_in_flight_bytes),
             Load(batching.low_water_seconds, batching.max_in_flight_messages // 2, batching.max_in_flight_bytes // 2),

@@ -18,11 +18,21 @@ Item = TypeVar("Item")
 Scored = TypeVar("Scored")
 Logits = list[NDArray[np.float32]]
 
+# By name, because the stream's room does not import torch.
+OUT_OF_MEMORY = "OutOfMemoryError"
+BROKEN_DEVICE = "AcceleratorError"
+STUCK_RATIO = 10.0
+STUCK_SECONDS_LEAST = 30.0
+
 
 class Scores(Protocol):
     """What the device needs of a model."""
 
     def score(self, batch: "Sequence[EncodedText]") -> list[Logits]: ...
+
+
+class DeviceError(Exception):
+    """The device can no longer be used by this process; a restart gives it a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,7 @@ class Bisected(Generic[Scored]):
 
     outcomes: list[Scored | Exception]
     failed_passes: int
+    out_of_memory: bool = False
 
 
 def score_or_bisect(score: Callable[[Sequence[Item]], list[Scored]], items: Sequence[Item]) -> Bisected[Scored]:
@@ -38,16 +49,30 @@ def score_or_bisect(score: Callable[[Sequence[Item]], list[Scored]], items: Sequ
 
     One bad item of n costs about 2·log2(n) extra passes; its neighbours are scored as if it were not there.
     An out-of-memory error is met the same way: the halves fit where the whole did not.
+
+    Raises:
+        DeviceError: the accelerator's context is broken: every later pass would fail, and no record is to blame.
     """
     try:
         return Bisected(list(score(items)), 0)
     except Exception as error:  # any exception class: what a model raises on a poison text is not known beforehand
+        if _named(error, BROKEN_DEVICE):
+            raise DeviceError(f"{type(error).__name__}: {error}") from error
+        out_of_memory = isinstance(error, MemoryError) or _named(error, OUT_OF_MEMORY)
         if len(items) == 1:
-            return Bisected([error], 1)
+            return Bisected([error], 1, out_of_memory)
         middle = len(items) // 2
         left = score_or_bisect(score, items[:middle])
         right = score_or_bisect(score, items[middle:])
-        return Bisected(left.outcomes + right.outcomes, 1 + left.failed_passes + right.failed_passes)
+        return Bisected(
+            left.outcomes + right.outcomes,
+            1 + left.failed_passes + right.failed_passes,
+            out_of_memory or left.out_of_memory or right.out_of_memory,
+        )
+
+
+def _named(error: Exception, name: str) -> bool:
+    return any(ancestor.__name__ == name for ancestor in type(error).__mro__)
 
 
 class Device:
@@ -60,9 +85,21 @@ class Device:
         """Call a function on the device thread, after what is queued there."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
 
-    async def score(self, model: Scores, texts: "Sequence[EncodedText]") -> Bisected[Logits]:
-        """Score a batch; failures are per text."""
-        return await self.run(score_or_bisect, model.score, texts)
+    async def score(self, model: Scores, texts: "Sequence[EncodedText]", predicted_seconds: float) -> Bisected[Logits]:
+        """Score a batch; failures are per text.
+
+        Raises:
+            DeviceError: the device is broken, or takes ten times as long as predicted (and at least half a minute).
+        """
+        patience_seconds = max(STUCK_SECONDS_LEAST, STUCK_RATIO * predicted_seconds)
+        try:
+            async with asyncio.timeout(patience_seconds):
+                return await self.run(score_or_bisect, model.score, texts)
+        except TimeoutError:
+            raise DeviceError(
+                f"a batch of {len(texts)} texts is not done after {patience_seconds:.0f} s; "
+                f"{predicted_seconds:.2f} s were predicted"
+            ) from None
 
     def close(self) -> None:
         """Forget what is queued and let the running call end; a call that never ends does not hold the process."""

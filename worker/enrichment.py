@@ -1,7 +1,7 @@
 """Scores become an enriched record, or a dead letter."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from schemas import records
 from schemas.policy import ANY_LABEL
@@ -39,11 +39,22 @@ class Enrichment:
             tasks = decide(message.policy, outcome)
         except ValueError as error:
             return self._model_error(message, error)
-        record = self._record(message, tasks)
+        topics = (self._output_topic, *_routed(message.policy, tasks))
+        return self._published(message, self._record(message, tasks), topics, now)
+
+    def late(self, message: Message, now: float) -> Result:
+        """The result of a message that its policy does not want scored once it is late."""
+        if message.policy.policy.on_late == "dead_letter":
+            detail = f"past its latency budget of {message.latency_budget_seconds:g} s"
+            return self._dead_letter(message, DeadLetterReason.LATE, detail)
+        record = self._record(message, {}).model_copy(update={"unscored": "late"})
+        return self._published(message, record, (self._output_topic,), now)
+
+    def _published(self, message: Message, record: EnrichedRecord, topics: Iterable[str], now: float) -> Result:
         headers = self._headers(message, now)
         value = encode_enriched(record)
         outgoing: list[Outgoing] = []
-        for topic in (self._output_topic, *_routed(message.policy, tasks)):
+        for topic in topics:
             limit = self._max_record_bytes.get(topic, BROKER_DEFAULT_MAX_MESSAGE_BYTES)
             fitting = Outgoing(topic, message.record.key, value, headers)
             if record_size_bytes(fitting) > limit:

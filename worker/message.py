@@ -11,7 +11,6 @@ from worker.telemetry.tracing import MessageTrace
 
 if TYPE_CHECKING:
     from model.scorer import EncodedText
-
     from worker.partition import Partition
     from worker.policies import CompiledPolicy
 

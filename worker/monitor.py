@@ -1,4 +1,4 @@
-"""Looks at the stream from beside it: assignment, age of the backlog, lag of each partition."""
+"""Looks at the stream from beside it: membership, age of the backlog, lag of each partition, state of the batcher."""
 
 import asyncio
 import time
@@ -6,7 +6,9 @@ import time
 import structlog
 from aiokafka.errors import KafkaError
 
+from worker.batcher import Batcher
 from worker.consumer import GroupConsumer
+from worker.message import Message
 from worker.recorder import Recorder
 
 log = structlog.get_logger(__name__)
@@ -14,19 +16,21 @@ log = structlog.get_logger(__name__)
 INTERVAL_SECONDS = 2.0
 
 
-async def watch_lag(consumer: GroupConsumer, recorder: Recorder) -> None:
+async def watch_backlog(consumer: GroupConsumer, batcher: Batcher[Message], recorder: Recorder) -> None:
     """Report how far behind this worker is, for ever."""
     metrics = recorder.metrics
     while True:
-        recorder.assignment(consumer.joined)
         now = time.monotonic()
+        recorder.assignment(consumer.joined)
+        recorder.batcher_state(batcher.state(now))
         oldest = [partition.oldest for partition in consumer.partitions if partition.oldest is not None]
         metrics.oldest_in_flight_age_seconds.set(now - min((delivered_at for delivered_at, _ in oldest), default=now))
         try:
             lag = await consumer.lag_records()
         except (KafkaError, TimeoutError) as error:
-            log.debug("lag is unknown while the brokers do not answer", error=type(error).__name__)
+            recorder.brokers_answer(False, type(error).__name__)
         else:
+            recorder.brokers_answer(True)
             for partition, records in lag.items():
                 labels = (partition.topic, str(partition.number))
                 timestamp_ms = partition.oldest[1] if partition.oldest else 0

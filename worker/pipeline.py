@@ -16,7 +16,7 @@ from worker.consumer import GroupConsumer, Record
 from worker.device import Bisected, Device, Logits, Scores
 from worker.enrichment import Enrichment
 from worker.message import Message, Result
-from worker.monitor import watch_lag
+from worker.monitor import watch_backlog
 from worker.partition import Partition
 from worker.policy_watcher import PolicyWatcher
 from worker.publisher import AtLeastOncePublisher, PublishError
@@ -82,7 +82,7 @@ class Pipeline:
                 steps = (self._infer(), self._conclude(), self._commit(), self._consumer.failure())
                 watching = (
                     self._policies.run(),
-                    watch_lag(self._consumer, self._recorder),
+                    watch_backlog(self._consumer, self._batcher, self._recorder),
                     measure_event_loop_lag(self._recorder.metrics),
                 )
                 others = [self._tasks.create_task(step) for step in (*steps, *watching)]
@@ -135,6 +135,8 @@ class Pipeline:
             self._recorder.beat("infer")
             self._work_arrived.clear()
             decision = self._batcher.next_batch(time.monotonic())
+            for message in self._batcher.take_dropped():
+                message.partition.conclude(self._enrichment.late(message, time.monotonic()))
             if isinstance(decision, Batch):
                 await self._score(decision)
             else:
@@ -143,9 +145,12 @@ class Pipeline:
     async def _score(self, batch: Batch[Message]) -> None:
         bound_at = time.monotonic()
         trace = self._recorder.batch_bound(batch, bound_at)
-        scored = await self._device.score(self._model, [message.encoded for message in batch.messages])
+        texts = [message.encoded for message in batch.messages]
+        scored = await self._device.score(self._model, texts, batch.predicted_seconds)
         now = time.monotonic()
-        if not scored.failed_passes:
+        if scored.out_of_memory:
+            self._batcher.lower_token_cap(batch.token_count // 2)
+        elif not scored.failed_passes:
             self._batcher.finished(batch, now - bound_at, now)
         self._recorder.batch_scored(batch, scored, trace, now)
         # Concluded by another task: the device gets its next batch while results are decided and published.

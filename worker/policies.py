@@ -179,9 +179,5 @@ def _compiled(
 
 def _unserved(policy: TenantPolicy, path: str) -> list[str]:
     """What the schema knows and this version does not do: refused, since ignoring it would look like obeying."""
-    asked = [("on_late", policy.on_late, "score"), ("long_text.mode", policy.long_text.mode, "truncate")]
-    return [
-        f"{path}.{name}: {value} is not served by this version; use {served}"
-        for name, value, served in asked
-        if value != served
-    ]
+    mode = policy.long_text.mode
+    return [] if mode == "truncate" else [f"{path}.long_text.mode: {mode} is not served by this version; use truncate"]

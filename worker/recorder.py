@@ -8,6 +8,7 @@ import structlog
 
 from worker.backpressure import Load
 from worker.batch import Batch
+from worker.batcher import BatcherState
 from worker.device import Bisected, Logits
 from worker.health import Health
 from worker.message import Message, Result
@@ -25,8 +26,9 @@ log = structlog.get_logger(__name__)
 MODEL_LOADED = "model_loaded"
 ASSIGNED = "assigned"
 DEAD_LETTER_REACHABLE = "dead_letter_reachable"
+BROKERS_ANSWER = "brokers_answer"
 PUBLISHING = "publishing"
-CONDITIONS = (MODEL_LOADED, ASSIGNED, DEAD_LETTER_REACHABLE, PUBLISHING)
+CONDITIONS = (MODEL_LOADED, ASSIGNED, BROKERS_ANSWER, DEAD_LETTER_REACHABLE, PUBLISHING)
 
 
 class Recorder:
@@ -39,6 +41,7 @@ class Recorder:
         self.health = health
         self._max_silence_seconds = max_silence_seconds
         self._failing: dict[Partition, str] = {}
+        self._brokers_answer = True
         self.health.meet(PUBLISHING)
 
     def watch(self, loop: str) -> None:
@@ -82,6 +85,29 @@ class Recorder:
             self.health.meet(ASSIGNED)
         else:
             self.health.fail(ASSIGNED, "not a member of the consumer group yet, or a rebalance is under way")
+
+    def brokers_answer(self, answering: bool, error: str = "") -> None:
+        """Whether the brokers answered when last asked; said once when they stop and when they answer again."""
+        if answering != self._brokers_answer:
+            if answering:
+                log.info("the brokers answer again")
+            else:
+                log.warning("the brokers do not answer, waiting for them", error=error)
+        self._brokers_answer = answering
+        if answering:
+            self.health.meet(BROKERS_ANSWER)
+        else:
+            self.health.fail(BROKERS_ANSWER, error)
+
+    def batcher_state(self, state: BatcherState) -> None:
+        """What the batcher holds and at which batch duration it works."""
+        self.metrics.batch_duration_cap_seconds.set(state.batch_duration_seconds)
+        self.metrics.arriving_load.set(state.load)
+        self.metrics.late_messages_waiting.set(state.late_messages)
+        self.metrics.oldest_slack_seconds.set(min((each.slack_seconds for each in state.tenants), default=0.0))
+        self.metrics.tenant_virtual_lag_seconds.clear()
+        for each in state.tenants:
+            self.metrics.tenant_virtual_lag_seconds.labels(each.tenant).set(each.virtual_lag_seconds)
 
     def backlog(self, load: Load, holding: bool, queued_messages: int) -> None:
         """What waits, and whether consumption is held back for it."""

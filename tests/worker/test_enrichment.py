@@ -31,7 +31,9 @@ POLICIES = PolicyFile.model_validate(
                     {"task": "abuse", "label": "*", "topic": "moderation"},
                     {"task": "queue", "label": "billing", "topic": "moderation"},
                 ],
-            }
+            },
+            "lenient": {"on_late": "unscored", "tasks": {"queue": {"mode": "single", "labels": ["a", "b"]}}},
+            "strict": {"on_late": "dead_letter", "tasks": {"queue": {"mode": "single", "labels": ["a", "b"]}}},
         }
     }
 )
@@ -79,6 +81,16 @@ async def test_what_varies_between_deliveries_is_in_headers_and_the_value_is_the
     assert (headers["gliclass-latency-ms"], headers["gliclass-late"]) == (b"500", b"0")
     assert (late_headers["gliclass-latency-ms"], late_headers["gliclass-late"]) == (b"3000", b"1")
     assert (headers["gliclass-budget-ms"], headers["gliclass-batch-messages"]) == (b"2000", b"4")
+
+
+async def test_a_late_message_ends_as_its_policy_says(scorer: Scorer):
+    enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), {})
+    unscored = enrichment.late(await admitted(scorer, consumer_record(b'{"text": "x", "tenant": "lenient"}')), now=1e9)
+    assert [outgoing.topic for outgoing in unscored.outgoing] == ["out"]
+    value = EnrichedRecord.model_validate_json(unscored.outgoing[0].value or b"")
+    assert (value.unscored, value.tasks) == ("late", {})
+    dead = enrichment.late(await admitted(scorer, consumer_record(b'{"text": "x", "tenant": "strict"}')), now=1e9)
+    assert dead.dead_letter_reason is DeadLetterReason.LATE
 
 
 async def test_each_topic_of_a_matching_route_gets_one_copy(message: Message):

@@ -124,7 +124,6 @@ def test_a_route_back_into_the_stream_is_refused() -> None:
 @pytest.mark.parametrize(
     ("written", "line"),
     [
-        ("on_late: unscored", "tenants.acme.on_late: unscored is not served by this version; use score"),
         (
             "long_text: {mode: windows}",
             "tenants.acme.long_text.mode: windows is not served by this version; use truncate",

@@ -206,6 +206,20 @@ class Metrics:
             "oldest_slack_seconds",
             "Time left to the earliest deadline of the waiting messages, in seconds; negative when it is missed.",
         )
+        self.batch_duration_cap_seconds = self._gauge(
+            "batch_duration_cap_seconds", "Longest batch the batcher forms at the present load and budgets, in seconds."
+        )
+        self.arriving_load = self._gauge(
+            "arriving_load", "Device seconds that arrive per second; above 1 the backlog grows. Autoscale on this."
+        )
+        self.late_messages_waiting = self._gauge(
+            "late_messages_waiting", "Waiting messages that can no longer be scored within their budget."
+        )
+        self.tenant_virtual_lag_seconds = self._gauge(
+            "tenant_virtual_lag_seconds",
+            "Weighted device seconds a waiting tenant was given beyond the tenant that was given least.",
+            "tenant",
+        )
         self.consumption_paused = self._gauge(
             "consumption_paused", "1 while backpressure holds consumption back, else 0."
         )
