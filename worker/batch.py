@@ -43,11 +43,13 @@ class Selection(Generic[M]):
     __slots__ = (
         "_per_square",
         "_per_token",
+        "full",
         "late_messages",
         "max_seconds",
         "max_tokens",
         "messages",
         "seconds",
+        "set_aside",
         "squared_tokens",
         "token_count",
     )
@@ -59,24 +61,24 @@ class Selection(Generic[M]):
         self.max_seconds = max_seconds
         self.max_tokens = max_tokens
         self.messages: list[M] = []
-        self.token_count = self.squared_tokens = self.late_messages = 0
+        self.full: BatchReason | None = None
+        self.token_count = self.squared_tokens = self.late_messages = self.set_aside = 0
 
     def cost(self, queued: Queued[M]) -> float:
         """Seconds that the message adds."""
         return self._per_token * queued.token_count + self._per_square * queued.squared_tokens
 
-    def full(self, queued: Queued[M], reserved_seconds: float = 0.0) -> BatchReason | None:
-        """Why this message does not fit any more, if so. The first always does, whatever its size."""
-        if not self.messages:
-            return None
-        if self.token_count + queued.token_count > self.max_tokens:
-            return BatchReason.TOKENS
-        over = self.seconds + self.cost(queued) > self.max_seconds - reserved_seconds
-        return BatchReason.DURATION if over else None
-
-    def take(self, queued: Queued[M]) -> float:
-        """Put the message in. Returns the seconds it adds."""
-        seconds = self.cost(queued)
+    def offer(self, queued: Queued[M], reserved_seconds: float = 0.0) -> float | None:
+        """Put the message in if it fits; the first always does, whatever its size. Returns the seconds it adds, or None
+        when it does not fit: `full` says why then."""
+        seconds = self._per_token * queued.token_count + self._per_square * queued.squared_tokens
+        if self.messages:
+            if self.token_count + queued.token_count > self.max_tokens:
+                self.full = BatchReason.TOKENS
+                return None
+            if self.seconds + seconds > self.max_seconds - reserved_seconds:
+                self.full = BatchReason.DURATION
+                return None
         self.messages.append(queued.message)
         self.token_count += queued.token_count
         self.squared_tokens += queued.squared_tokens

@@ -1,7 +1,6 @@
 """How long a batch may take: long enough for throughput, short enough that a message can wait for one and ride one."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,24 +10,19 @@ MOVE_SECONDS = 0.5
 MOVE_RATIO = 1.1
 GRID_RATIO = 1.06
 GOODPUT_TOLERANCE = 0.003
-BUDGET_RATIO = 1.1
+"""The longest duration within this of the best is taken."""
+
+BUDGET_RATIO = 1.05
+SHORTEST_SECONDS = 1e-3
+QUIET_MESSAGES = 0.01
 LATE_SHARE = 0.05
 """Of the device, for late messages while not all can be in time."""
+
 LATE_GAIN = 3.0
+"""Device seconds the late lane takes for each second that the device falls short: a shortfall makes more late."""
+
 IN_TIME_EXPONENT = 0.5
-
-
-@dataclass(slots=True)
-class _Arrivals:
-    """What one tenant sent: decayed sums, and since the last update."""
-
-    weight: float = 1.0
-    messages: float = 0.0
-    device_seconds: float = 0.0
-    budget_seconds: float = 0.0
-    new_messages: int = 0
-    new_device_seconds: float = 0.0
-    new_budget_seconds: float = 0.0
+"""Below 1, a share in time counts the more the smaller it is: a tight budget is not given up for a better total."""
 
 
 class BatchDuration:
@@ -41,12 +35,19 @@ class BatchDuration:
     """
 
     def __init__(self) -> None:
-        self.seconds = math.inf
+        self.seconds = 0.0
+        """The duration chosen; 0 before anything arrived."""
         self.load = 0.0
         """Arriving device seconds per second, fixed cost not counted, over about the last three seconds."""
         self.seconds_per_message = 0.0
         """Device seconds of a recent message, without its share of the fixed cost."""
-        self._tenants: dict[str, _Arrivals] = {}
+        self._places: dict[str, int] = {}
+        self._weights: list[float] = []
+        self._new_messages: list[int] = []
+        self._new_seconds: list[float] = []
+        self._new_budgets: list[float] = []
+        self._mean_seconds: list[float] = []
+        self._decayed = np.zeros((3, 0))
         self._started: float | None = None
         self._updated = 0.0
         self._moved = -math.inf
@@ -57,15 +58,19 @@ class BatchDuration:
         """One message arrived with this much of its budget left. Returns the mean device seconds of its tenant's.
         A late arrival counts as half its budget, no less: a lag that grows must not shorten the batches that would
         clear it."""
-        arrivals = self._tenants.get(tenant)
-        if arrivals is None:
-            arrivals = self._tenants[tenant] = _Arrivals()
-        arrivals.weight = weight
-        arrivals.new_messages += 1
-        arrivals.new_device_seconds += device_seconds
-        arrivals.new_budget_seconds += min(budget_seconds, max(slack_seconds, budget_seconds / 2))
-        seconds = arrivals.device_seconds + arrivals.new_device_seconds
-        return seconds / (arrivals.messages + arrivals.new_messages)
+        place = self._places.get(tenant)
+        if place is None:
+            place = self._places[tenant] = len(self._weights)
+            self._weights.append(weight)
+            self._new_messages.append(0)
+            self._new_seconds.append(0.0)
+            self._new_budgets.append(0.0)
+            self._mean_seconds.append(device_seconds)
+        self._weights[place] = weight
+        self._new_messages[place] += 1
+        self._new_seconds[place] += device_seconds
+        self._new_budgets[place] += min(budget_seconds, max(slack_seconds, budget_seconds / 2))
+        return self._mean_seconds[place]
 
     def update(self, now: float, fixed_seconds: float, longest_seconds: float, residual_quantile: float) -> float:
         """The duration to cap batches at, at most 0.1 s old."""
@@ -73,45 +78,52 @@ class BatchDuration:
             self._started = self._updated = now - UPDATE_SECONDS
         if now - self._updated >= UPDATE_SECONDS:
             self._fold(now)
-            if self._tenants:
+            if self._places:
                 self._choose(now, fixed_seconds, longest_seconds, residual_quantile)
-        return min(self.seconds, longest_seconds)
+        return min(self.seconds or math.inf, longest_seconds)
 
     def _fold(self, now: float) -> None:
+        """Bring the decayed sums of messages, device seconds and budgets up to now; forget tenants that went quiet."""
         decay = math.exp(-(now - self._updated) / RATE_SECONDS)
         self._updated = now
-        for name, arrivals in list(self._tenants.items()):
-            arrivals.messages = arrivals.messages * decay + arrivals.new_messages
-            arrivals.device_seconds = arrivals.device_seconds * decay + arrivals.new_device_seconds
-            arrivals.budget_seconds = arrivals.budget_seconds * decay + arrivals.new_budget_seconds
-            arrivals.new_messages, arrivals.new_device_seconds, arrivals.new_budget_seconds = 0, 0.0, 0.0
-            if arrivals.messages < 0.01:
-                del self._tenants[name]
+        new = np.array([self._new_messages, self._new_seconds, self._new_budgets], dtype=float)
+        new[:, : self._decayed.shape[1]] += self._decayed * decay
+        kept = new[0] > QUIET_MESSAGES
+        if not kept.all():
+            names = [name for name, keep in zip(self._places, kept, strict=True) if keep]
+            self._weights = [weight for weight, keep in zip(self._weights, kept, strict=True) if keep]
+            self._places = {name: place for place, name in enumerate(names)}
+            new = new[:, kept]
+        self._decayed = new
+        count = new.shape[1]
+        self._new_messages, self._new_seconds, self._new_budgets = [0] * count, [0.0] * count, [0.0] * count
+        self._mean_seconds = (new[1] / new[0]).tolist()
         elapsed = now - self._started if self._started is not None else 0.0
         window_seconds = RATE_SECONDS * (1 - math.exp(-max(elapsed, UPDATE_SECONDS) / RATE_SECONDS))
-        total = sum(arrivals.device_seconds for arrivals in self._tenants.values())
-        messages = sum(arrivals.messages for arrivals in self._tenants.values())
-        self.load = total / window_seconds
-        self.seconds_per_message = total / messages if messages else 0.0
+        messages, device_seconds, _ = new.sum(axis=1).tolist()
+        self.load = device_seconds / window_seconds
+        self.seconds_per_message = device_seconds / messages if messages else 0.0
 
     def _choose(self, now: float, fixed_seconds: float, longest_seconds: float, residual_quantile: float) -> None:
-        tenants = self._tenants.values()
-        weights = np.array([arrivals.weight for arrivals in tenants])
-        messages = np.array([arrivals.messages for arrivals in tenants])
-        work = np.array([arrivals.device_seconds for arrivals in tenants])
-        budgets = np.array([arrivals.budget_seconds for arrivals in tenants]) / messages
-        loads = work * (self.load / max(work.sum(), 1e-12))
-        durations = _grid(max(1.3 * fixed_seconds, 1e-3), longest_seconds)
-        shares = _fair_shares(loads, weights, 1 - fixed_seconds / longest_seconds)
-        counted = shares / np.maximum(loads, 1e-12)
-        goodput = _goodput(
-            durations, fixed_seconds, residual_quantile, budgets, loads * counted, weights * messages * counted
-        )
+        messages, device_seconds, budgets = self._decayed
+        weights = np.array(self._weights)
+        loads = np.maximum(device_seconds * (self.load / max(device_seconds.sum(), 1e-12)), 1e-12)
+        counted = _fair_shares(loads, weights, 1 - fixed_seconds / longest_seconds) / loads
+        durations = _grid(max(1.3 * fixed_seconds, SHORTEST_SECONDS), longest_seconds)
+        by_budget = _grouped(budgets / messages, loads * counted, weights * messages * counted)
+        goodput = _goodput(durations, fixed_seconds, residual_quantile, *by_budget)
         chosen = float(durations[goodput >= goodput.max() - GOODPUT_TOLERANCE][-1])
         far = not self.seconds / MOVE_RATIO <= chosen <= self.seconds * MOVE_RATIO
-        if math.isinf(self.seconds) or (far and now - self._moved >= MOVE_SECONDS):
+        if not self.seconds or (far and now - self._moved >= MOVE_SECONDS):
             self.seconds = chosen
             self._moved = now
+
+
+def _grouped(budgets: np.ndarray, loads: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tenants with about the same budget as one: the shortest budget of each group, and its sums."""
+    groups = np.floor(np.log(np.maximum(budgets, SHORTEST_SECONDS)) / math.log(BUDGET_RATIO))
+    starts, place = np.unique(groups, return_inverse=True)
+    return BUDGET_RATIO**starts, np.bincount(place, loads), np.bincount(place, weights)
 
 
 def _grid(shortest: float, longest: float) -> np.ndarray:
@@ -142,8 +154,8 @@ def _goodput(
     loads: np.ndarray,
     weights: np.ndarray,
 ) -> np.ndarray:
-    """How well each duration serves: the weighted mean over the messages of the square root of the share in time,
-    so that a tight budget is not given up to make the total a little better."""
+    """How well each duration serves, between 0 and 1. A message is in time if its wait (even between 0 and one duration)
+    and its ride fit into its budget, and if the device has the capacity for those that are."""
     in_time = np.clip(budgets[:, None] / durations - residual_quantile, 0.0, 1.0)
     capacity = 1 - fixed / durations
     late_lane = np.clip(LATE_GAIN * (loads.sum() - capacity), 0.0, LATE_SHARE * capacity)

@@ -1,7 +1,7 @@
 """Chooses which waiting messages the device scores next. Pure: the caller gives the time, nothing waits, no I/O."""
 
-import heapq
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
@@ -10,20 +10,21 @@ from worker.batch import Batch, BatchReason, Selection
 from worker.batch_duration import LATE_SHARE, BatchDuration
 from worker.cost_model import CostModel
 from worker.fair_share import FairShare
-from worker.waiting import M, Queued, Waiting
+from worker.waiting import Entry, M, Queued, Waiting
 
 SHARE_ALLOWANCE = 4.0
 """Batch durations that a tenant may be ahead of the one that was given least before it counts as later."""
 
-COST_AVERSION = 100.0
-"""Seconds later that a message counts as due for each device second it costs above its tenant's mean: when not all can
-be in time, several short ones are rather than one long one."""
+COST_AVERSION = 2.0
+"""A message of k times its tenant's mean cost counts as due 2 (k - 1) batch durations later, by one budget at most: when
+not all can be in time, several short ones are rather than one long one. Within a tenant, so that none loses by it."""
 
 LATE_PATIENCE_SECONDS = 1.0
 """For how long the late wait for spare room before they get their share of every batch."""
 
 CATCH_UP_EFFICIENCY = 0.98
-MOST_DEMOTIONS = 2048
+MOST_SET_ASIDE = 2048
+"""Messages that one decision finds too late at most; the next decision goes on, so that none takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ class Batcher(Generic[M]):
         budget = message.latency_budget_seconds - self.publish_seconds
         slack = deadline - self.publish_seconds - now
         mean_seconds = self._duration.arrived(tenant, message.weight, budget, slack, seconds)
-        rank = deadline + COST_AVERSION * (seconds - mean_seconds)
+        excess = seconds / mean_seconds - 1 if mean_seconds > 0 else 0.0
+        rank = deadline + min(COST_AVERSION * self._duration.seconds * excess, budget)
         if self._waiting.add(message, tenant, rank, tokens, squared_tokens):
             self._share.enter(tenant)
 
@@ -133,13 +135,15 @@ class Batcher(Generic[M]):
         horizon = now + self.publish_seconds + min(duration, total) * cost.residual_quantile
         selection: Selection[M] = Selection(cost, duration, self._max_batch_tokens)
         reserved_seconds = self._take_overdue(selection, now)
-        reason = self._take_viable(selection, horizon, reserved_seconds)
+        self._take_viable(selection, horizon, reserved_seconds)
+        reason = selection.full
         if not selection.messages:
             selection.max_seconds = max(duration, min(longest, cost.fixed_seconds / (1 - CATCH_UP_EFFICIENCY)))
             reason = BatchReason.CATCH_UP
         self._take_late(selection)
         if not selection.messages:
-            return math.inf
+            return now if waiting.messages else math.inf
+        waiting.taken(len(selection.messages), selection.token_count, selection.squared_tokens)
         if not waiting.messages:
             reason = BatchReason.IDLE
         return selection.batch(reason or BatchReason.LATE_LANE)
@@ -181,7 +185,7 @@ class Batcher(Generic[M]):
             queued_messages=self.queued_messages,
             queued_seconds=self.queued_seconds,
             late_messages=self._waiting.late_messages,
-            batch_duration_seconds=min(self._duration.seconds, self._longest_seconds()),
+            batch_duration_seconds=self._duration.seconds,
             load=self._duration.load,
             tenants=tuple(TenantState(h.tenant, h.deadline - now, self._share.lag(h.tenant)) for h in heads),
         )
@@ -195,7 +199,7 @@ class Batcher(Generic[M]):
         selection: Selection[M] = Selection(self._cost_model, math.inf, self._max_batch_tokens)
         selection.late_messages = self._waiting.late_messages
         for queued in self._waiting.take_all():
-            selection.take(queued)
+            selection.offer(queued)
         self._share.clear()
         self._late_credit_seconds = 0.0
         return selection.batch(BatchReason.IDLE)
@@ -217,63 +221,79 @@ class Batcher(Generic[M]):
         if oldest is None or now < oldest.deadline + LATE_PATIENCE_SECONDS:
             self._late_credit_seconds = 0.0
             return 0.0
-        seconds = selection.cost(oldest)
+        seconds = self._cost_model.marginal(oldest.token_count, oldest.squared_tokens)
         credit = self._late_credit_seconds + LATE_SHARE * selection.max_seconds
         self._late_credit_seconds = min(credit, max(selection.max_seconds, seconds))
         long = 2 * seconds > selection.max_seconds or 2 * oldest.token_count > selection.max_tokens
         if long and self._late_credit_seconds >= seconds:
-            self._late_credit_seconds -= seconds
-            self._take_oldest_late(selection, oldest)
+            self._offer_late(selection, oldest)
         late_seconds = self._cost_model.marginal(waiting.late_token_count, waiting.late_squared_tokens)
         return min(self._late_credit_seconds, late_seconds)
 
-    def _take_viable(self, selection: Selection[M], horizon: float, reserved_seconds: float) -> BatchReason | None:
-        """Most urgent first among the viable. Returns why the batch ended, or None when no viable message is left."""
+    def _take_viable(self, selection: Selection[M], horizon: float, reserved_seconds: float) -> None:
+        """Most urgent first among the viable, until the selection is full."""
         waiting, share = self._waiting, self._share
         limit = share.least + SHARE_ALLOWANCE * selection.max_seconds
-        held: list[tuple[float, str, Queued[M]]] = []
-        reason = None
-        demotions = 0
-        while demotions < MOST_DEMOTIONS:
-            while (rank := waiting.first_rank) < (held[0][0] if held else math.inf):
-                head = waiting.hold_first()
-                heapq.heappush(held, (rank + max(0.0, share.clock(head.tenant) - limit), head.tenant, head))
-            if not held:
+        penalised: set[str] = set()
+        while selection.full is None and selection.set_aside < MOST_SET_ASIDE:
+            first = waiting.pop_first()
+            if first is None:
                 break
-            _, tenant, queued = held[0]
-            if queued.deadline < horizon:
-                demotions += 1
-                following = self._set_aside(queued)
-            elif reason := selection.full(queued, reserved_seconds):
-                break
-            else:
-                share.charge(tenant, selection.take(queued), queued.weight)
-                following = waiting.pop(tenant)
-            if following is None:
-                heapq.heappop(held)
+            rank, queue = first
+            tenant = queue[0][2].tenant
+            ahead = share.clock(tenant) - limit
+            if ahead <= 0 or rank >= queue[0][0] + ahead:
+                share.charge(tenant, self._take_run(selection, queue, ahead, horizon, reserved_seconds))
+                ahead = share.clock(tenant) - limit
+            if ahead > 0:
+                penalised.add(tenant)
+            if not waiting.put_back(tenant, max(0.0, ahead)):
                 share.leave(tenant)
-            else:
-                rank = following.rank + max(0.0, share.clock(tenant) - limit)
-                heapq.heapreplace(held, (rank, tenant, following))
-        for _, tenant, _ in held:
-            waiting.release(tenant)
-        return reason
+        for tenant in penalised:
+            waiting.put_back(tenant)
 
-    def _set_aside(self, queued: Queued[M]) -> Queued[M] | None:
-        """A message can no longer be in time. Returns the next one of its tenant."""
+    def _take_run(
+        self, selection: Selection[M], queue: deque[Entry[M]], ahead: float, horizon: float, reserved_seconds: float
+    ) -> float:
+        """Take from one tenant until it is another's turn. Returns the device seconds by weight that it was given."""
+        given, bound = 0.0, self._waiting.next_rank()
+        while queue:
+            rank, _, queued = queue[0]
+            if given and rank + max(0.0, ahead + given) > bound:
+                break
+            if queued.deadline < horizon:
+                if selection.set_aside == MOST_SET_ASIDE:
+                    break
+                queue.popleft()
+                self._set_aside(queued)
+                selection.set_aside += 1
+                continue
+            seconds = selection.offer(queued, reserved_seconds)
+            if seconds is None:
+                break
+            queue.popleft()
+            given += seconds / queued.weight
+        return given
+
+    def _set_aside(self, queued: Queued[M]) -> None:
+        """A message can no longer be in time."""
         if self._drops_late is not None and self._drops_late(queued.message):
             self._dropped.append(queued.message)
-            return self._waiting.pop(queued.tenant)
-        return self._waiting.demote(queued.tenant)
+            self._waiting.taken(1, queued.token_count, queued.squared_tokens)
+        else:
+            self._waiting.demote(queued)
 
     def _take_late(self, selection: Selection[M]) -> None:
         """Fill the batch with late messages, oldest first."""
-        while (oldest := self._waiting.oldest_late()) is not None and not selection.full(oldest):
-            self._late_credit_seconds -= selection.cost(oldest)
-            self._take_oldest_late(selection, oldest)
+        while (oldest := self._waiting.oldest_late()) is not None and self._offer_late(selection, oldest):
+            pass
         self._late_credit_seconds = max(0.0, self._late_credit_seconds)
 
-    def _take_oldest_late(self, selection: Selection[M], oldest: Queued[M]) -> None:
-        selection.take(oldest)
+    def _offer_late(self, selection: Selection[M], oldest: Queued[M]) -> bool:
+        seconds = selection.offer(oldest)
+        if seconds is None:
+            return False
+        self._late_credit_seconds -= seconds
         selection.late_messages += 1
         self._waiting.pop_oldest_late()
+        return True

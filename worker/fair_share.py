@@ -36,11 +36,12 @@ class FairShare:
         self._waiting.clear()
         self._order.clear()
 
-    def charge(self, tenant: str, seconds: float, weight: float) -> None:
-        """The waiting tenant was given device seconds."""
-        clock = self._clocks[tenant] + seconds / weight
-        self._clocks[tenant] = clock
-        heapq.heappush(self._order, (clock, tenant))
+    def charge(self, tenant: str, virtual_seconds: float) -> None:
+        """The waiting tenant was given device seconds, already divided by its weight."""
+        if virtual_seconds > 0:
+            clock = self._clocks[tenant] + virtual_seconds
+            self._clocks[tenant] = clock
+            heapq.heappush(self._order, (clock, tenant))
 
     def clock(self, tenant: str) -> float:
         """Device seconds given to the waiting tenant, divided by its weight."""

@@ -68,14 +68,13 @@ Entry = tuple[float, int, Queued[M]]
 class Waiting(Generic[M]):
     """Each tenant's messages by rank, an index of the tenants by their first rank, and the late messages by timestamp.
 
-    Entries of the index are never removed in place: one is live while its number is that of the tenant's first message.
+    Entries of the index are never removed in place: one counts while its number is that of the tenant's first message.
     All operations are amortised O(log n), except `discard`, `take_all` and `earliest_deadline`, which are linear.
     """
 
     def __init__(self) -> None:
         self._tenants: dict[str, deque[Entry[M]]] = {}
         self._by_rank: list[tuple[float, int, str]] = []
-        self._held: set[str] = set()
         self._late: list[Entry[M]] = []
         self._numbers = count()
         self.messages = 0
@@ -94,16 +93,9 @@ class Waiting(Generic[M]):
         """Messages that wait and can no longer be in time."""
         return len(self._late)
 
-    @property
-    def first_rank(self) -> float:
-        """The lowest rank among the tenants that are not held; infinite when there is none."""
-        while self._by_rank:
-            rank, number, tenant = self._by_rank[0]
-            queue = self._tenants.get(tenant)
-            if queue and queue[0][1] == number and tenant not in self._held:
-                return rank
-            heapq.heappop(self._by_rank)
-        return math.inf
+    def heads(self) -> list[Queued[M]]:
+        """The first message of each tenant that has any that may be in time."""
+        return [queue[0][2] for queue in self._tenants.values()]
 
     def earliest_deadline(self) -> float:
         """The earliest deadline of all that may be in time; infinite when there is none."""
@@ -115,7 +107,9 @@ class Waiting(Generic[M]):
         deadline, number = message.deadline, next(self._numbers)
         timestamp = deadline - message.latency_budget_seconds
         queued = Queued(message, number, tenant, message.weight, deadline, rank, timestamp, token_count, squared_tokens)
-        self._count(queued, 1)
+        self.messages += 1
+        self.token_count += token_count
+        self.squared_tokens += squared_tokens
         entry = (rank, number, queued)
         queue = self._tenants.get(tenant)
         if queue is None:
@@ -130,52 +124,58 @@ class Waiting(Generic[M]):
                 heapq.heappush(self._by_rank, (rank, number, tenant))
         return False
 
-    def hold_first(self) -> Queued[M]:
-        """The message of `first_rank`. The caller holds its tenant, to release it unless it runs out of messages."""
-        tenant = heapq.heappop(self._by_rank)[2]
-        self._held.add(tenant)
-        return self._tenants[tenant][0][2]
+    def pop_first(self) -> tuple[float, deque[Entry[M]]] | None:
+        """The queue of the tenant with the lowest rank, and that rank. The caller takes from its left, then says
+        `taken` and `put_back`."""
+        while self._by_rank:
+            rank, number, tenant = heapq.heappop(self._by_rank)
+            queue = self._tenants.get(tenant)
+            if queue and queue[0][1] == number:
+                return rank, queue
+        return None
 
-    def release(self, tenant: str) -> None:
-        """Count a held tenant again."""
-        self._held.discard(tenant)
-        self._index(tenant)
+    def next_rank(self) -> float:
+        """A rank up to which the queue of `pop_first` may be taken from before another's turn comes."""
+        return self._by_rank[0][0] if self._by_rank else math.inf
 
-    def heads(self) -> list[Queued[M]]:
-        """The first message of each tenant that has any that may be in time."""
-        return [queue[0][2] for queue in self._tenants.values()]
+    def put_back(self, tenant: str, rank_penalty: float = 0.0) -> bool:
+        """Index the tenant's first message again, ranked later by a penalty; false if it has none left."""
+        queue = self._tenants.get(tenant)
+        if not queue:
+            self._tenants.pop(tenant, None)
+            return False
+        rank, number, _ = queue[0]
+        heapq.heappush(self._by_rank, (rank + rank_penalty, number, tenant))
+        return True
 
-    def pop(self, tenant: str) -> Queued[M] | None:
-        """Take away the first message of a held tenant. Returns its next one, if any."""
-        queued, following = self._unqueue(tenant)
-        self._count(queued, -1)
-        return following
+    def taken(self, messages: int, token_count: int, squared_tokens: int) -> None:
+        """The caller took these out of a queue."""
+        self.messages -= messages
+        self.token_count -= token_count
+        self.squared_tokens -= squared_tokens
 
-    def demote(self, tenant: str) -> Queued[M] | None:
-        """Count the first message of a held tenant as late. Returns its next one, if any."""
-        queued, following = self._unqueue(tenant)
+    def demote(self, queued: Queued[M]) -> None:
+        """Count a message that the caller took out of its queue as late."""
         self.late_token_count += queued.token_count
         self.late_squared_tokens += queued.squared_tokens
         heapq.heappush(self._late, (queued.timestamp, queued.number, queued))
-        return following
 
     def oldest_late(self) -> Queued[M] | None:
         """The late message with the earliest record timestamp."""
         return self._late[0][2] if self._late else None
 
     def pop_oldest_late(self) -> None:
-        """Take away the message that `oldest_late` shows."""
+        """Take away the message that `oldest_late` shows; the caller says `taken`."""
         queued = heapq.heappop(self._late)[2]
         self.late_token_count -= queued.token_count
         self.late_squared_tokens -= queued.squared_tokens
-        self._count(queued, -1)
 
     def take_all(self) -> list[Queued[M]]:
         """Take away everything that waits: the late, then the others by rank."""
-        taken = [entry[2] for entry in self._late]
-        taken += [entry[2] for entry in sorted(chain.from_iterable(self._tenants.values()))]
+        everything = [entry[2] for entry in self._late]
+        everything += [entry[2] for entry in sorted(chain.from_iterable(self._tenants.values()))]
         self._refill([], [])
-        return taken
+        return everything
 
     def discard(self, predicate: Callable[[M], bool]) -> list[M]:
         """Take away the messages for which `predicate` is true, in order of arrival."""
@@ -187,33 +187,15 @@ class Waiting(Generic[M]):
         return [gone[number] for number in sorted(gone)]
 
     def _refill(self, late: list[Queued[M]], others: list[Queued[M]]) -> None:
-        self.messages = self.token_count = self.squared_tokens = 0
-        for queued in chain(late, others):
-            self._count(queued, 1)
         self.late_token_count = sum(queued.token_count for queued in late)
         self.late_squared_tokens = sum(queued.squared_tokens for queued in late)
+        self.messages = len(late) + len(others)
+        self.token_count = self.late_token_count + sum(queued.token_count for queued in others)
+        self.squared_tokens = self.late_squared_tokens + sum(queued.squared_tokens for queued in others)
         self._late = [(queued.timestamp, queued.number, queued) for queued in late]
         heapq.heapify(self._late)
         self._tenants, self._by_rank = {}, []
         for queued in others:
             self._tenants.setdefault(queued.tenant, deque()).append((queued.rank, queued.number, queued))
         for tenant in self._tenants:
-            self._index(tenant)
-
-    def _index(self, tenant: str) -> None:
-        rank, number, _ = self._tenants[tenant][0]
-        heapq.heappush(self._by_rank, (rank, number, tenant))
-
-    def _unqueue(self, tenant: str) -> tuple[Queued[M], Queued[M] | None]:
-        queue = self._tenants[tenant]
-        queued = queue.popleft()[2]
-        if queue:
-            return queued, queue[0][2]
-        del self._tenants[tenant]
-        self._held.discard(tenant)
-        return queued, None
-
-    def _count(self, queued: Queued[M], sign: int) -> None:
-        self.messages += sign
-        self.token_count += sign * queued.token_count
-        self.squared_tokens += sign * queued.squared_tokens
+            self.put_back(tenant)
