@@ -2,6 +2,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -40,11 +41,11 @@ def logits(folder: Path) -> np.ndarray:
         {"architecture_type": "bi-encoder", "normalize_features": True},
     ],
 )
-def test_the_reference_loads_what_is_saved_and_scores_alike(tmp_path: Path, fields: dict[str, object]) -> None:
+def test_the_reference_loads_what_is_saved_and_scores_alike(tmp_path: Path, fields: dict[str, Any]) -> None:
     label_encoder = tiny_bert() if "architecture_type" in fields else None
     original = write_reference(tmp_path / "original", label_encoder=label_encoder, **fields)
     saved = save_checkpoint(load_checkpoint(original), tmp_path / "saved")
-    loaded, report = GLiClassModel.from_pretrained(str(saved), output_loading_info=True)
+    loaded, report = cast(Any, GLiClassModel).from_pretrained(str(saved), output_loading_info=True)
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
     for name, weight in Reference(original).state_dict().items():
@@ -134,7 +135,7 @@ def test_a_folder_without_weights_is_refused(folder: Path) -> None:
         load_checkpoint(folder)
 
 
-def edit_config(folder: Path, **fields: object) -> None:
+def edit_config(folder: Path, **fields: Any) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
@@ -149,7 +150,7 @@ def edit_config(folder: Path, **fields: object) -> None:
         ({"text_token_index": 3}, r"<<SEP>> is token \d+ and text_token_index is 3"),
     ],
 )
-def test_a_configuration_that_cannot_be_run_is_refused(folder: Path, fields: dict[str, object], message: str) -> None:
+def test_a_configuration_that_cannot_be_run_is_refused(folder: Path, fields: dict[str, Any], message: str) -> None:
     edit_config(folder, **fields)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(folder)

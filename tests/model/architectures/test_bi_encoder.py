@@ -1,6 +1,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from model.checkpoint import load_checkpoint
 from model.prompt import encode_text
 
 WINDOW = 512
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "normalised": {"normalize_features": True, "prompt_first": False},
     "weighted-dot": {"scorer_type": "weighted-dot"},
@@ -23,7 +24,7 @@ VARIANTS = {
 }
 
 
-def write_bi_encoder(folder: Path, **fields: object) -> Path:
+def write_bi_encoder(folder: Path, **fields: Any) -> Path:
     # A tower of another width shows that the projector stands between the two.
     label_encoder = tiny_bert(hidden_size=48, num_hidden_layers=1)
     return write_reference(folder, label_encoder=label_encoder, architecture_type="bi-encoder", **fields)
@@ -117,7 +118,7 @@ def test_both_towers_learn(tmp_path: Path) -> None:
         ({"label_model_name": None}, "label_model_name is missing"),
     ],
 )
-def test_a_bi_encoder_that_cannot_work_is_refused(tmp_path: Path, fields: dict[str, object], message: str) -> None:
+def test_a_bi_encoder_that_cannot_work_is_refused(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     folder = write_bi_encoder(tmp_path)
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from support.reference import Reference, tiny_bert, unigram_tokenizer, write_ref
 from model import LabelSet, LabelSetError, Scorer
 
 WINDOW = 512
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "prompt-first": {},
     "text-first": {"prompt_first": False},
     "segment-embeddings": {"use_segment_embeddings": True, "class_token_pooling": "average", "scorer_type": "mlp"},
