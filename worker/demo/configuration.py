@@ -26,7 +26,7 @@ def route_topics(policies: dict[str, Any]) -> tuple[str, ...]:
 
 
 def worker_settings(
-    *, bootstrap_servers: str, topics: Topics, policies: Path, model: Path, threads: int | None
+    *, bootstrap_servers: str, topics: Topics, policies: Path, model: Path | None, threads: int | None
 ) -> dict[str, Any]:
     """The settings that all workers share; see `gliclass-worker schema config` for their meaning."""
     return {
@@ -43,7 +43,7 @@ def worker_settings(
         },
         "output": {"topic": topics.output, "dead_letter_topic": topics.dead_letters},
         "policies": {"file": str(policies)},
-        "model": {"path": str(model), "threads": threads},
+        "model": {"path": str(model) if model is not None else None, "threads": threads},
         "telemetry": {"log_format": "console"},
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -11,8 +12,12 @@ from rich.text import Text
 from worker.demo.tally import Classified, Tally, TenantTally, percentiles
 
 _BARS = " ▁▂▃▄▅▆▇█"
-_FIXED_LINES = 15  # everything but the latest results, which take what is left of the screen
+_FIXED_LINES = 10  # title, flow, frame and heading of the tenants, dead letters
+_FRAME_LINES = 2
+_WIDE_CELLS = 100  # from here on the labels stand beside their tenant instead of below
 _BUDGET_CELLS = 12
+_GOOD_SHARE = 0.95
+_PHASE_STYLES = {"burst": "bold magenta", "catching up": "bold yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,17 @@ class Moment:
 
 def render(tally: Tally, moment: Moment, *, width: int, height: int) -> RenderableType:
     """One screen of at most `width` cells by `height` lines."""
-    latest_lines = max(0, min(len(tally.latest), (height - _FIXED_LINES - 2) // 2))
+    wide = width >= _WIDE_CELLS
+    tenant_lines = len(tally.tenants) * (1 if wide else 2)
+    latest = max(0, (height - _FIXED_LINES - tenant_lines - _FRAME_LINES) // 2)
     parts: list[RenderableType] = [
         _title(moment),
         Panel(_flow(tally, moment, width - 4), title="flow", title_align="left", border_style="dim"),
-        Panel(_tenants(tally, moment.seconds, width), title="tenants", title_align="left", border_style="dim"),
+        Panel(_tenants(tally, moment.seconds, wide), title="tenants", title_align="left", border_style="dim"),
         _dead_letters(tally),
     ]
-    if latest_lines:
-        parts.append(Panel(_latest(tally, latest_lines), title="latest", title_align="left", border_style="dim"))
+    if latest:
+        parts.append(Panel(_latest(tally, latest), title="latest", title_align="left", border_style="dim"))
     return Group(*parts)
 
 
@@ -46,9 +53,9 @@ def plain_line(tally: Tally, moment: Moment, seconds: int) -> str:
     recent = [ms for tenant in tally.tenants.values() for ms in tenant.recent_ms(moment.seconds)]
     _, p95, _ = percentiles(recent)
     return (
-        f"{moment.seconds:5.0f} s  {moment.phase:<9}"
+        f"{moment.seconds:5.0f} s  {moment.phase:<11}"
         f" in {tally.messages_in} ({sum(came_in) / seconds:.0f}/s)"
-        f"  classified {tally.classified} ({sum(went_out) / seconds:.0f}/s)"
+        f"  out {tally.classified + tally.dead_lettered} ({sum(went_out) / seconds:.0f}/s)"
         f"  dead letters {tally.dead_lettered}  waiting {tally.waiting}"
         f"  on time {tally.on_time_ratio:.1%}  p95 {p95:.0f} ms"
     )
@@ -58,7 +65,9 @@ def _title(moment: Moment) -> Text:
     workers = "1 worker" if moment.workers == 1 else f"{moment.workers} workers"
     return Text.assemble(
         (" gliclass-worker demo ", "bold reverse"),
-        f"  {moment.phase}  {moment.seconds:.0f} s  ",
+        "  ",
+        (moment.phase, _PHASE_STYLES.get(moment.phase, "")),
+        f"  {moment.seconds:.0f} s  ",
         (f"{workers} · {moment.where} · Ctrl-C ends", "dim"),
         no_wrap=True,
         overflow="ellipsis",
@@ -71,54 +80,63 @@ def _flow(tally: Tally, moment: Moment, width: int) -> RenderableType:
     highest = max(1, *came_in, *went_out)
     done = tally.classified + tally.dead_lettered
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=8)
-    grid.add_column(width=7, justify="right")
-    grid.add_column(width=10)
+    grid.add_column(width=3)
+    grid.add_column(width=13)
+    grid.add_column(width=9, justify="right")
     grid.add_column(no_wrap=True)
-    for name, series, total in (("in", came_in, tally.messages_in), ("out", went_out, done)):
-        grid.add_row(name, f"{total}", f"{_mean(series[-3:]):6.0f} /s", Text(sparkline(series, highest), style="cyan"))
-    share = f"{tally.on_time_ratio:.1%}"
+    totals = f"{tally.messages_in} of {moment.planned_messages}", f"{done}"
+    for name, total, series in zip(("in", "out"), totals, (came_in, went_out), strict=True):
+        grid.add_row(name, total, f"{_mean(series[-3:]):.0f} /s", Text(sparkline(series, highest), style="cyan"))
     facts = Text.assemble(
         ("waiting ", "dim"),
         f"{tally.waiting}",
         ("   on time ", "dim"),
-        (share, "green" if tally.on_time_ratio >= 0.95 else "yellow"),
+        _share(tally.on_time_ratio),
         ("   messages/batch ", "dim"),
         f"{tally.mean_batch_messages():.1f} ",
         (_batch_sizes(tally), "magenta"),
-        ("   planned ", "dim"),
-        f"{moment.planned_messages}",
         no_wrap=True,
         overflow="ellipsis",
     )
     return Group(grid, facts)
 
 
-def _tenants(tally: Tally, now: float, width: int) -> Table:
-    table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
-    table.add_column("", no_wrap=True)
-    table.add_column("messages", justify="right")
-    table.add_column("on time", justify="right")
-    table.add_column("p50", justify="right")
-    table.add_column("p95", justify="right")
-    table.add_column("of budget", no_wrap=True, width=_BUDGET_CELLS + 8)
-    if width >= 90:
-        table.add_column("labels", no_wrap=True, overflow="ellipsis", ratio=1)
+def _tenants(tally: Tally, now: float, wide: bool) -> RenderableType:
+    headings = ("", "messages", "on time", "p50", "p95", "of budget")
+    lines: list[RenderableType] = [_tenant_line(*(Text(heading, style="dim") for heading in headings))]
     for name in sorted(tally.tenants):
         tenant = tally.tenants[name]
-        p50, p95, _ = percentiles(tenant.recent_ms(now))
-        row: list[RenderableType] = [
-            name,
-            f"{tenant.classified}",
-            f"{tenant.on_time / tenant.classified:.1%}",
-            f"{p50:.0f} ms",
-            f"{p95:.0f} ms",
+        recent = tenant.recent_ms(now)
+        p50, p95, _ = percentiles(recent)
+        cells = (
+            Text(name, style="cyan"),
+            Text(f"{tenant.classified}"),
+            _share(tenant.on_time / tenant.classified),
+            Text(f"{p50:.0f} ms" if recent else "-"),
+            Text(f"{p95:.0f} ms" if recent else "-"),
             _budget(p95, tenant),
-        ]
-        if width >= 90:
-            row.append(Text(_top_labels(tenant), style="dim", no_wrap=True, overflow="ellipsis"))
-        table.add_row(*row)
-    return table
+        )
+        labels = Text(_top_labels(tenant), style="dim", no_wrap=True, overflow="ellipsis")
+        if wide:
+            lines.append(_tenant_line(*cells, labels))
+        else:
+            lines += [_tenant_line(*cells), Padding(labels, (0, 0, 0, 2))]
+    return Group(*lines)
+
+
+def _tenant_line(*cells: Text) -> Table:
+    """Columns of fixed width, so that lines of labels may stand between two of them."""
+    line = Table.grid(padding=(0, 1), expand=True)
+    for width in (14, 8, 7, 8, 8):
+        line.add_column(width=width, justify="left" if width == 14 else "right", no_wrap=True)
+    line.add_column(width=_BUDGET_CELLS + 6, no_wrap=True)
+    line.add_column(no_wrap=True, ratio=1)
+    line.add_row(*cells)
+    return line
+
+
+def _share(ratio: float) -> Text:
+    return Text(f"{ratio:.1%}", style="green" if ratio >= _GOOD_SHARE else "yellow")
 
 
 def _budget(latency_ms: float, tenant: TenantTally) -> Text:

@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.status import Status
 
-from model.errors import ModelError
 from worker.demo.configuration import demo_policies, route_topics, worker_settings
 from worker.demo.generator import GeneratorError, generate
 from worker.demo.guardian import Guardian
@@ -26,13 +25,13 @@ from worker.demo.live_view import Moment, plain_line, render
 from worker.demo.local_kafka import LocalKafka
 from worker.demo.messages import Plan, demo_messages, warm_up_messages
 from worker.demo.observer import Observer, UnexpectedRecordError
-from worker.demo.options import PARTITIONS, DemoOptions, OptionError, check_options, plan_of
+from worker.demo.options import PARTITIONS, DemoOptions, check_options, plan_of
 from worker.demo.summary import Summary, summary_table, write_report
 from worker.demo.tally import Tally
 from worker.demo.topics import TopicError, Topics, create_topics, delete_topics
 from worker.demo.workers import WorkerError, Workers
 
-EXIT_OK, EXIT_FAILED, EXIT_BAD_OPTION, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 _READY_SECONDS = 180.0
 _WARM_UP_ROUNDS = 32, 128  # messages; the last round is the one that is timed
@@ -45,10 +44,13 @@ _PLAIN_SECONDS = 5
 
 
 def run_demo(options: DemoOptions) -> int:
-    """Run the whole demo and print its summary; the exit status is 0 only if no message was lost and nothing failed."""
+    """Run the whole demo and print its summary; the exit status is 0 only if no message was lost and nothing failed.
+
+    Raises OptionError before anything is started.
+    """
+    check_options(options)
     console = Console(highlight=False)
     try:
-        check_options(options)
         with ExitStack() as stack:
             servers = options.bootstrap_servers
             if servers is None:
@@ -58,22 +60,12 @@ def run_demo(options: DemoOptions) -> int:
                     kafka.start()
                     servers = kafka.bootstrap_servers
                     step.done(f"Apache Kafka 4.4.0 on {servers}")
-            model = options.model
-            if model is None:
-                with _Step(console, "starter checkpoint") as step:
-                    from model.starter import build_starter
-
-                    model = build_starter()
-                    step.done(f"starter checkpoint in {model}")
-            return asyncio.run(_Demo(console, options, servers, model).run())
-    except OptionError as error:
-        console.print(str(error), style="red", markup=False)
-        return EXIT_BAD_OPTION
-    except (LocalKafkaError, ModelError, TopicError, WorkerError) as error:
-        console.print(str(error), style="red", markup=False)
+            return asyncio.run(_Demo(console, options, servers).run())
+    except (LocalKafkaError, TopicError, WorkerError) as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         return EXIT_FAILED
     except KafkaError as error:
-        console.print(f"Kafka: {error}", style="red", markup=False)
+        console.print(f"Kafka: {error}", style="red", markup=False, soft_wrap=True)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -82,12 +74,11 @@ def run_demo(options: DemoOptions) -> int:
 class _Demo:
     """One run against a Kafka that is there."""
 
-    def __init__(self, console: Console, options: DemoOptions, bootstrap_servers: str, model: Path) -> None:
+    def __init__(self, console: Console, options: DemoOptions, bootstrap_servers: str) -> None:
         self._console = console
         self._options = options
         self._plan = Plan(messages=0, rate=1.0)
         self._bootstrap_servers = bootstrap_servers
-        self._model = model
         prefix = f"gliclass-demo-{uuid.uuid4().hex[:8]}"
         self._policies = demo_policies(prefix)
         self._topics = Topics(prefix, PARTITIONS, route_topics(self._policies))
@@ -105,8 +96,9 @@ class _Demo:
                 stack.callback(guardian.close)
                 workers = Workers(Path(directory), guardian, self._settings(Path(directory)), self._options.replicas)
                 stack.callback(workers.kill)
-                with _Step(self._console, "worker") as step:
-                    await workers.wait_ready(_READY_SECONDS)
+                model = self._options.model or "the starter checkpoint, which is fetched and built the first time"
+                with _Step(self._console, f"worker with {model}") as step:
+                    await workers.wait_ready(_READY_SECONDS, report=step)
                     step.done("1 worker" if self._options.replicas == 1 else f"{self._options.replicas} workers")
                 return self._verdict(await self._stream(workers))
         finally:
@@ -121,7 +113,7 @@ class _Demo:
             bootstrap_servers=self._bootstrap_servers,
             topics=self._topics,
             policies=policies,
-            model=self._model,
+            model=self._options.model,
             threads=max(1, (os.cpu_count() or 1) // replicas) if replicas > 1 else None,
         )
 
@@ -264,7 +256,7 @@ class _Demo:
         if self._options.report is not None:
             write_report(self._options.report, summary)
         if failure is not None:
-            self._console.print(failure, style="red", markup=False)
+            self._console.print(failure, style="red", markup=False, soft_wrap=True)
         return EXIT_OK if failure is None and summary.lost == 0 else EXIT_FAILED
 
 

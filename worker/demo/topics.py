@@ -4,14 +4,14 @@ import asyncio
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import for_code
+from aiokafka.errors import KafkaConnectionError, for_code
 
 _CREATE_SECONDS = 30.0
 _MOST_REPLICAS = 3
 
 
 class TopicError(Exception):
-    """The Kafka that was given refuses the demo's topics."""
+    """The Kafka that was given does not answer, or refuses the demo's topics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Topics:
 async def create_topics(bootstrap_servers: str, topics: Topics) -> None:
     """Create all topics, replicated as far as there are brokers; returns when every partition has a leader.
 
-    Raises TopicError with the broker's reason.
+    Raises TopicError when no broker answers, or with the broker's reason.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
@@ -61,6 +61,11 @@ async def create_topics(bootstrap_servers: str, topics: Topics) -> None:
         async with asyncio.timeout(_CREATE_SECONDS):
             while not _led(await admin.describe_topics(list(topics.all)), topics):
                 await asyncio.sleep(0.05)
+    except KafkaConnectionError as error:
+        raise TopicError(
+            f"no Kafka answers at {bootstrap_servers}: check --bootstrap-servers, that the brokers are up, "
+            "and that they ask for neither encryption nor a login"
+        ) from error
     except TimeoutError as error:
         raise TopicError(f"the new topics have no leaders after {_CREATE_SECONDS:.0f} s") from error
     finally:

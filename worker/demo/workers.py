@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,11 @@ class WorkerProcess:
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-_LOG_TAIL_LINES:])
 
+    def latest_event(self) -> str:
+        """The last line of the log without its time; empty before the first one."""
+        _, _, event = self.log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2].partition(" ")
+        return " ".join(event.split())
+
 
 class Workers:
     """`count` processes of `gliclass-worker run` in one consumer group, with their files in `directory`."""
@@ -48,12 +53,19 @@ class Workers:
             for number, port in enumerate(free_ports(count), start=1)
         ]
 
-    async def wait_ready(self, timeout_seconds: float) -> None:
-        """Return when every worker's /readyz says so; raises WorkerError when one ends or the time is up."""
+    async def wait_ready(self, timeout_seconds: float, *, report: Callable[[str], None]) -> None:
+        """Return when every worker's /readyz says so; raises WorkerError when one ends or the time is up.
+
+        `report` receives what the first of them logs meanwhile.
+        """
         deadline = time.monotonic() + timeout_seconds
         waiting = list(self._processes)
+        said = ""
         while waiting:
             self.check_alive()
+            if (latest := waiting[0].latest_event()) != said:
+                report(f"{waiting[0].name}: {latest}")
+                said = latest
             waiting = [worker for worker in waiting if not await asyncio.to_thread(_ready, worker.admin_port)]
             if waiting and time.monotonic() > deadline:
                 worker = waiting[0]
@@ -108,14 +120,15 @@ class Workers:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                env=_environment(os.environ),
+                env=worker_environment(os.environ),
                 start_new_session=True,  # Ctrl-C is for the demo, which stops its workers in order
             )
         self._guardian.watch(process.pid)
         return WorkerProcess(name, process, admin_port, log)
 
 
-def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+def worker_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment without settings that would lead a worker away from the demo's Kafka and topics."""
     return {
         name: value
         for name, value in variables.items()

@@ -1,0 +1,123 @@
+"""The demo from end to end, on a model small enough that only delivery is at stake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.tiny_checkpoint import write_tiny_checkpoint
+
+from worker.demo.local_kafka import LocalKafka
+from worker.demo.options import DemoOptions
+from worker.demo.run import EXIT_FAILED, EXIT_OK, run_demo
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("model"), architecture="bi-encoder")
+
+
+def test_two_replicas_classify_everything_once_and_leave_no_topic_behind(
+    kafka: LocalKafka, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = DemoOptions(
+        messages=400,
+        rate=100,
+        replicas=2,
+        live=False,
+        report=tmp_path / "report.json",
+        bootstrap_servers=kafka.bootstrap_servers,
+        model=checkpoint,
+    )
+
+    assert run_demo(options) == EXIT_OK
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["messages_in"] == 400
+    assert report["classified"] + report["dead_lettered"] == 400
+    assert report["dead_lettered"] > 0
+    assert (report["lost"], report["duplicates"]) == (0, 0)
+    assert "messages in" in capsys.readouterr().out
+    assert not [topic for topic in _topics(kafka) if topic.startswith("gliclass-demo-")]
+
+
+def test_an_unreachable_kafka_is_an_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_demo(DemoOptions(bootstrap_servers="127.0.0.1:1")) == EXIT_FAILED
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "no Kafka answers at 127.0.0.1:1: check --bootstrap-servers" in line
+
+
+def test_ctrl_c_ends_the_sending_and_brings_home_what_was_sent(
+    kafka: LocalKafka, checkpoint: Path, tmp_path: Path
+) -> None:
+    demo = _start(kafka, checkpoint, tmp_path)
+    _wait_for_line(demo, " in ")
+
+    demo.send_signal(signal.SIGINT)
+    output, _ = demo.communicate()
+
+    assert demo.returncode == EXIT_OK, output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert 0 < report["messages_in"] < 100_000
+    assert report["lost"] == 0
+
+
+def test_a_worker_that_is_killed_ends_the_demo_with_its_name(
+    kafka: LocalKafka, checkpoint: Path, tmp_path: Path
+) -> None:
+    demo = _start(kafka, checkpoint, tmp_path)
+    _wait_for_line(demo, " in ")
+
+    os.kill(_worker_of(demo.pid), signal.SIGKILL)
+    output, _ = demo.communicate()
+
+    assert demo.returncode == EXIT_FAILED
+    assert "worker-1 was ended by SIGKILL; end of its log:" in output
+
+
+def _start(kafka: LocalKafka, checkpoint: Path, directory: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "worker.cli", "demo", "--no-live", "--messages", "100000", "--rate", "50"]
+    options = ["--bootstrap-servers", kafka.bootstrap_servers, "--model", str(checkpoint)]
+    report = ["--report", str(directory / "report.json")]
+    return subprocess.Popen([*command, *options, *report], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _wait_for_line(process: "subprocess.Popen[str]", part: str) -> None:
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if part in line:
+            return
+    raise AssertionError("".join(seen))
+
+
+def _worker_of(parent: int) -> int:
+    for task in Path(f"/proc/{parent}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if b"run" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                return int(child)
+    raise AssertionError("no worker process")
+
+
+def _topics(kafka: LocalKafka) -> list[str]:
+    import asyncio
+
+    from support.kafka import admin_client
+
+    async def names() -> list[str]:
+        async with admin_client(kafka.bootstrap_servers) as admin:
+            return await admin.list_topics()
+
+    deadline = time.monotonic() + 20
+    while True:
+        found = asyncio.run(names())
+        if time.monotonic() > deadline or not [name for name in found if name.startswith("gliclass-demo-")]:
+            return found
+        time.sleep(0.2)
