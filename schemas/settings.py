@@ -88,6 +88,9 @@ class BatchingSettings(SettingsModel):
     low_water_seconds: PositiveSeconds = Field(
         default=2.0, description="Queued work at which fetching goes on; above 0 or the device idles meanwhile."
     )
+    duplicate_memory_messages: int = Field(
+        default=10_000, ge=0, description="Recent texts whose score is given to an equal one instead of a pass; 0: off."
+    )
     max_in_flight_messages: int = Field(default=20_000, ge=1, description="Bounds memory whatever the backlog.")
     max_in_flight_bytes: int = Field(default=64 * MEBIBYTE, ge=1, description="Keys, values and headers held at once.")
 

@@ -1,6 +1,7 @@
 """A fetched record becomes a message, or a dead letter."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -74,6 +75,7 @@ class Admission:
             decoded=decoded,
             policy=policy,
             encoded=encoded,
+            duplicate_key=(policy.version, hashlib.blake2b(decoded.text.encode(), digest_size=16).digest()),
             deadline=_deadline(record, decoded.event_time_ms, policy.latency_budget_seconds),
             delivered_at=delivered_at,
             admitted_at=time.monotonic(),

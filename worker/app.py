@@ -27,6 +27,7 @@ from worker.consumer import BrokerRefusalError, OffsetLostError
 from worker.cost_model import CostModel
 from worker.dead_letters import DeadLetters
 from worker.device import Device, DeviceError
+from worker.duplicates import Duplicates
 from worker.enrichment import Enrichment
 from worker.health import Health
 from worker.kafka_client import client_options, connection_log, consumer_options, producer_options
@@ -133,6 +134,7 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
             max_batch_tokens=batching.max_batch_tokens,
             drops_late=lambda message: message.policy.policy.on_late != "score",
         ),
+        duplicates=Duplicates(batching.duplicate_memory_messages),
         backpressure=Backpressure(
             Load(batching.high_water_seconds, batching.max_in_flight_messages, batching.max_in_flight_bytes),
             Load(batching.low_water_seconds, batching.max_in_flight_messages // 2, batching.max_in_flight_bytes // 2),

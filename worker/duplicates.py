@@ -1,118 +1,70 @@
-"""Identical texts are scored once: recent results by content, and those in flight. Pure and bounded."""
+"""Identical texts in a stream are scored once: pure, no I/O."""
 
-import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-M = TypeVar("M")
-R = TypeVar("R")
-
-
-class Claim(Enum):
-    """What becomes of a message whose result is not known yet."""
-
-    LEADS = "leads"
-    """It is the first with this content: score it, then say `scored` or `failed`."""
-    FOLLOWS = "follows"
-    """One with this content is in flight: `scored`, `failed` or `discard` hands it back."""
-
-
-def duplicate_key(policy_version: str, model_digest: str, text: str) -> bytes:
-    """Equal for texts that get the same result: same text under the same policy version by the same model."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (policy_version, model_digest, text):
-        content = part.encode("utf-8", "surrogatepass")
-        digest.update(len(content).to_bytes(8, "little"))
-        digest.update(content)
-    return digest.digest()
-
-
-@dataclass(slots=True)
-class _Flight(Generic[M]):
-    leader: M
-    followers: list[M] = field(default_factory=list)
+Message = TypeVar("Message")
+Scored = TypeVar("Scored")
 
 
 @dataclass(frozen=True, slots=True)
-class Discarded(Generic[M]):
-    """What `discard` took away, and the followers that must be scored now because their leader is gone."""
+class Known(Generic[Scored]):
+    """The score that an equal message got a moment ago."""
 
-    removed: list[M]
-    promoted: list[M]
+    scored: Scored
 
 
-class Duplicates(Generic[M, R]):
-    """The last `capacity` results by content, and who waits for a result in flight. A capacity of 0 switches it off.
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """An equal message is on its way; its score will be given to this one too."""
 
-    What is in flight is bounded by what the caller lets be in flight; only results are remembered, least recently used
-    forgotten first.
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """No equal message is known: this one must be scored."""
+
+
+class Duplicates(Generic[Message, Scored]):
+    """Remembers the scores of recent messages and who waits for one that is being scored.
+
+    Two messages are equal when their keys are: text, policy version and model. Only scores are remembered, never a
+    failure: what failed once may have failed for its neighbours. With a capacity of 0 every message is new.
     """
 
     def __init__(self, capacity: int) -> None:
-        if capacity < 0:
-            raise ValueError(f"capacity is {capacity}: give 0 to switch it off, or a number of results to remember")
         self._capacity = capacity
-        self._results: OrderedDict[Hashable, R] = OrderedDict()
-        self._flights: dict[Hashable, _Flight[M]] = {}
-        self.recent_hits = 0
-        """Messages answered from a remembered result."""
-        self.in_flight_hits = 0
-        """Messages that waited for the result of an identical one."""
+        self._recent: OrderedDict[Hashable, Scored] = OrderedDict()
+        self._waiting: dict[Hashable, list[Message]] = {}
 
     def __len__(self) -> int:
-        return len(self._results)
+        """How many scores are remembered."""
+        return len(self._recent)
 
-    def claim(self, key: Hashable, message: M) -> R | Claim:
-        """The remembered result, or whether the message is the first with this content in flight."""
+    def meet(self, key: Hashable, message: Message) -> Known[Scored] | Waits | New:
+        """What to do with a message. One that is new must be followed by `scored` or `forget` with the same key."""
         if not self._capacity:
-            return Claim.LEADS
-        if key in self._results:
-            self._results.move_to_end(key)
-            self.recent_hits += 1
-            return self._results[key]
-        flight = self._flights.get(key)
-        if flight is None:
-            self._flights[key] = _Flight(message)
-            return Claim.LEADS
-        flight.followers.append(message)
-        self.in_flight_hits += 1
-        return Claim.FOLLOWS
+            return New()
+        if key in self._recent:
+            self._recent.move_to_end(key)
+            return Known(self._recent[key])
+        if key in self._waiting:
+            self._waiting[key].append(message)
+            return Waits()
+        self._waiting[key] = []
+        return New()
 
-    def scored(self, key: Hashable, result: R) -> list[M]:
-        """The leader has its result: remember it. Returns the messages that get the same."""
+    def scored(self, key: Hashable, scored: Scored) -> list[Message]:
+        """Remember a score; gives the messages that waited for it."""
         if not self._capacity:
             return []
-        self._results[key] = result
-        self._results.move_to_end(key)
-        if len(self._results) > self._capacity:
-            self._results.popitem(last=False)
-        return self._land(key)
+        self._recent[key] = scored
+        self._recent.move_to_end(key)
+        if len(self._recent) > self._capacity:
+            self._recent.popitem(last=False)
+        return self._waiting.pop(key, [])
 
-    def failed(self, key: Hashable) -> list[M]:
-        """The leader's text cannot be scored: remember nothing. Returns the messages with the same text."""
-        return self._land(key)
-
-    def discard(self, predicate: Callable[[M], bool]) -> Discarded[M]:
-        """Take away the messages in flight for which `predicate` is true (a revoked partition's)."""
-        removed: list[M] = []
-        promoted: list[M] = []
-        for key, flight in list(self._flights.items()):
-            leaves = predicate(flight.leader)
-            staying = [message for message in flight.followers if not predicate(message)]
-            removed += [message for message in (flight.leader, *flight.followers) if predicate(message)]
-            flight.followers = staying
-            if not leaves:
-                continue
-            if staying:
-                flight.leader = staying.pop(0)
-                promoted.append(flight.leader)
-            else:
-                del self._flights[key]
-        return Discarded(removed, promoted)
-
-    def _land(self, key: Hashable) -> list[M]:
-        flight = self._flights.pop(key, None)
-        return flight.followers if flight else []
+    def forget(self, key: Hashable) -> list[Message]:
+        """The message is not going to be scored, or failed; gives those that waited: each must be scored itself."""
+        return self._waiting.pop(key, [])

@@ -24,6 +24,7 @@ class Message:
     decoded: DecodedRecord
     policy: "CompiledPolicy"
     encoded: "EncodedText"
+    duplicate_key: tuple[str, bytes]
     deadline: float
     delivered_at: float
     admitted_at: float
@@ -32,6 +33,11 @@ class Message:
     scored_at: float = 0.0
     batch_messages: int = 0
     batch_tokens: int = 0
+
+    def ride(self, other: "Message") -> None:
+        """Share the batch of an equal message."""
+        self.bound_at, self.scored_at = max(self.admitted_at, other.bound_at), max(self.admitted_at, other.scored_at)
+        self.batch_messages, self.batch_tokens = other.batch_messages, other.batch_tokens
 
     @property
     def offset(self) -> int:

@@ -14,6 +14,7 @@ from worker.batch import Batch
 from worker.batcher import Batcher
 from worker.consumer import GroupConsumer, Record
 from worker.device import Bisected, Device, Logits, Scores
+from worker.duplicates import Duplicates, Known, New
 from worker.enrichment import Enrichment
 from worker.message import Message, Result
 from worker.monitor import watch_backlog
@@ -42,6 +43,7 @@ class Pipeline:
         create_consumer: Callable[[], AIOKafkaConsumer],
         admission: Admission,
         batcher: Batcher[Message],
+        duplicates: Duplicates[Message, Logits],
         backpressure: Backpressure,
         device: Device,
         model: Scores,
@@ -62,6 +64,7 @@ class Pipeline:
         )
         self._admission = admission
         self._batcher = batcher
+        self._duplicates = duplicates
         self._backpressure = backpressure
         self._device = device
         self._model = model
@@ -126,8 +129,24 @@ class Pipeline:
             if isinstance(outcome, Result):
                 partition.conclude(outcome)
             elif not partition.revoked:
-                self._batcher.add(outcome, now)
+                self._enqueue(outcome, now)
         self._work_arrived.set()
+
+    def _enqueue(self, message: Message, now: float) -> None:
+        """Let a message wait for its batch, unless an equal one has its score or is about to get it."""
+        met = self._duplicates.meet(message.duplicate_key, message)
+        if isinstance(met, New):
+            self._batcher.add(message, now)
+            return
+        self._recorder.duplicate_met(message)
+        if isinstance(met, Known):
+            message.partition.conclude(self._enrichment.result(message, met.scored, now))
+
+    def _enqueue_forgotten(self, message: Message, now: float) -> None:
+        """Those that waited for this message's score have to be scored themselves."""
+        for waiting in self._duplicates.forget(message.duplicate_key):
+            if not waiting.partition.revoked:
+                self._enqueue(waiting, now)
 
     async def _infer(self) -> None:
         self._recorder.watch("infer")
@@ -137,6 +156,7 @@ class Pipeline:
             decision = self._batcher.next_batch(time.monotonic())
             for message in self._batcher.take_dropped():
                 message.partition.conclude(self._enrichment.late(message, time.monotonic()))
+                self._enqueue_forgotten(message, time.monotonic())
             if isinstance(decision, Batch):
                 await self._score(decision)
             else:
@@ -160,9 +180,18 @@ class Pipeline:
         while True:
             batch, scored = await self._scored.get()
             for number, (message, outcome) in enumerate(zip(batch.messages, scored.outcomes, strict=True), start=1):
-                message.partition.conclude(self._enrichment.result(message, outcome, time.monotonic()))
+                self._conclude_message(message, outcome, time.monotonic())
                 if number % MESSAGES_PER_LOOP_TURN == 0:
                     await asyncio.sleep(0)
+
+    def _conclude_message(self, message: Message, outcome: Logits | Exception, now: float) -> None:
+        message.partition.conclude(self._enrichment.result(message, outcome, now))
+        if isinstance(outcome, Exception):
+            self._enqueue_forgotten(message, now)
+            return
+        for equal in self._duplicates.scored(message.duplicate_key, outcome):
+            equal.ride(message)
+            equal.partition.conclude(self._enrichment.result(equal, outcome, now))
 
     def _start_publishing(self, partition: Partition) -> None:
         self._publishing[partition] = self._tasks.create_task(self._publish(partition), name=f"publish {partition}")
@@ -207,6 +236,11 @@ class Pipeline:
             returned = self._batcher.discard(lambda message: message.partition in partitions)
             for message in returned:
                 message.partition.abandon(1)
+                for waiting in self._duplicates.forget(message.duplicate_key):
+                    if waiting.partition in partitions:
+                        waiting.partition.abandon(1)
+                    else:
+                        self._enqueue(waiting, time.monotonic())
             log.warning("drain budget spent: unscored records will be delivered again", records=len(returned))
             try:
                 async with asyncio.timeout(delivery.publish_floor_seconds / 2):

@@ -117,6 +117,10 @@ class Recorder:
         self.metrics.in_flight_bytes.set(load.bytes)
         self.metrics.consumption_paused.set(holding)
 
+    def duplicate_met(self, message: Message) -> None:
+        """A message needs no pass of its own."""
+        self.metrics.messages_duplicate.labels(message.tenant).inc()
+
     def batch_bound(self, batch: Batch[Message], now: float) -> BatchTrace:
         """A batch goes to the device."""
         for message in batch.messages:

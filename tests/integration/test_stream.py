@@ -207,6 +207,34 @@ async def test_a_changed_policy_takes_effect_without_restart_and_a_bad_one_is_re
         assert after["tasks"]["queue"]["labels"][0]["label"] in ("refund", "praise")
 
 
+async def test_equal_texts_are_scored_once_and_each_gets_the_same_decision(stream: Stream):
+    text = json.dumps({"text": "the same words again", "tenant": "shop"}).encode()
+    await produce(stream.bootstrap_servers, stream.input_topic, [text] * 300)
+    with WorkerProcess(stream.folder, stream.settings()) as worker:
+        outcome = await stream.outcome(300)
+        assert set(outcome.ids.values()) == {1}
+        assert len({json.dumps(value["tasks"]) for value in outcome.values}) == 1
+        assert worker.metric("gliclass_messages_duplicate_total", tenant="shop") == 299
+        assert worker.metric("gliclass_batch_messages_sum") == 1
+        assert await asyncio.to_thread(worker.terminate) == 0
+
+
+@pytest.mark.parametrize("on_late", ["unscored", "dead_letter"])
+async def test_a_late_message_ends_as_its_policy_says(stream: Stream, on_late: str):
+    task = {"mode": "single", "labels": ["a", "b"]}
+    stream.write_policies(
+        {"tenants": {"shop": {"latency_budget_seconds": 0.05, "on_late": on_late, "tasks": {"queue": task}}}}
+    )
+    ids = await stream.produce_messages(20)
+    with WorkerProcess(stream.folder, stream.settings()):
+        outcome = await stream.outcome(20)
+    assert outcome.ids == dict.fromkeys(ids, 1)
+    if on_late == "unscored":
+        assert {value["unscored"] for value in outcome.values} == {"late"}
+    else:
+        assert outcome.reasons == {"late": 20}
+
+
 async def test_a_worker_outlives_a_broker_restart(tmp_path: Path, checkpoint: Path):
     with LocalKafka() as kafka:
         stream = await Stream.create(kafka.bootstrap_servers, tmp_path, checkpoint)

@@ -1,140 +1,83 @@
-"""Identical texts: scored once, never lost, never mixed up, and bounded in memory."""
-
-import pytest
-from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from worker.duplicates import Claim, Duplicates, duplicate_key
-
-
-def test_the_first_message_with_a_text_leads_and_the_next_one_follows():
-    duplicates: Duplicates[str, int] = Duplicates(10)
-    assert duplicates.claim("key", "first") is Claim.LEADS
-    assert duplicates.claim("key", "second") is Claim.FOLLOWS
-    assert duplicates.claim("other key", "third") is Claim.LEADS
-    assert duplicates.scored("key", 7) == ["second"]
-    assert duplicates.in_flight_hits == 1
+from worker.duplicates import Duplicates, Known, New, Waits
 
 
-def test_a_recent_result_answers_at_once():
-    duplicates: Duplicates[str, int] = Duplicates(10)
-    duplicates.claim("key", "first")
-    duplicates.scored("key", 7)
-    assert duplicates.claim("key", "second") == 7
-    assert duplicates.recent_hits == 1
+def test_a_message_equal_to_one_being_scored_waits_and_gets_its_score():
+    duplicates: Duplicates[str, float] = Duplicates(10)
+    assert duplicates.meet("key", "first") == New()
+    assert duplicates.meet("key", "second") == Waits()
+    assert duplicates.meet("other", "third") == New()
+    assert duplicates.scored("key", 0.5) == ["second"]
+    assert duplicates.meet("key", "fourth") == Known(0.5)
 
 
-def test_the_least_recently_used_result_is_forgotten_first():
+def test_a_message_that_is_not_scored_leaves_those_that_waited_to_be_scored_themselves():
+    duplicates: Duplicates[str, float] = Duplicates(10)
+    duplicates.meet("key", "first")
+    duplicates.meet("key", "second")
+    assert duplicates.forget("key") == ["second"]
+    assert duplicates.meet("key", "second") == New()
+
+
+def test_the_score_that_was_used_longest_ago_is_dropped_first():
     duplicates: Duplicates[str, int] = Duplicates(2)
-    for number, key in enumerate(("a", "b")):
-        duplicates.claim(key, key)
+    for number, key in enumerate("ab"):
+        duplicates.meet(key, key)
         duplicates.scored(key, number)
-    assert duplicates.claim("a", "again") == 0
-    duplicates.claim("c", "c")
+    assert duplicates.meet("a", "a") == Known(0)
+    duplicates.meet("c", "c")
     duplicates.scored("c", 2)
-    assert len(duplicates) == 2
-    assert duplicates.claim("a", "again") == 0
-    assert duplicates.claim("b", "again") is Claim.LEADS
+    assert duplicates.meet("b", "b") == New()
+    assert duplicates.meet("a", "a") == Known(0)
 
 
-def test_switched_off_every_message_is_scored():
+def test_switched_off_every_message_is_new():
     duplicates: Duplicates[str, int] = Duplicates(0)
-    assert duplicates.claim("key", "first") is Claim.LEADS
-    assert duplicates.claim("key", "second") is Claim.LEADS
-    assert duplicates.scored("key", 7) == []
-    assert duplicates.claim("key", "third") is Claim.LEADS
+    assert duplicates.meet("key", "first") == New()
+    assert duplicates.meet("key", "second") == New()
+    assert duplicates.scored("key", 1) == []
     assert len(duplicates) == 0
 
 
-def test_a_negative_capacity_is_refused():
-    with pytest.raises(ValueError, match="give 0 to switch it off"):
-        Duplicates(-1)
+class EveryMessageGetsItsScore(RuleBasedStateMachine):
+    """Whatever is met, scored and forgotten: each message is scored, waits for one that is, or is handed back."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.duplicates: Duplicates[int, str] = Duplicates(3)
+        self.scoring: dict[str, int] = {}
+        self.waiting: dict[str, list[int]] = {}
+        self.next_message = 0
 
-def test_a_failing_text_hands_back_its_followers_and_is_not_remembered():
-    duplicates: Duplicates[str, int] = Duplicates(10)
-    duplicates.claim("key", "first")
-    duplicates.claim("key", "second")
-    assert duplicates.failed("key") == ["second"]
-    assert duplicates.claim("key", "third") is Claim.LEADS
+    @rule(key=st.sampled_from("abcdef"))
+    def meet(self, key: str) -> None:
+        message, self.next_message = self.next_message, self.next_message + 1
+        met = self.duplicates.meet(key, message)
+        if isinstance(met, Known):
+            assert met.scored == key
+            assert key not in self.scoring
+        elif isinstance(met, Waits):
+            assert key in self.scoring
+            self.waiting[key].append(message)
+        else:
+            assert key not in self.scoring
+            self.scoring[key], self.waiting[key] = message, []
 
-
-def test_a_follower_leads_when_its_leader_is_revoked():
-    duplicates: Duplicates[str, int] = Duplicates(10)
-    for message in ("revoked leader", "revoked follower", "follower", "another"):
-        duplicates.claim("key", message)
-    discarded = duplicates.discard(lambda message: message.startswith("revoked"))
-    assert discarded.removed == ["revoked leader", "revoked follower"]
-    assert discarded.promoted == ["follower"]
-    assert duplicates.scored("key", 7) == ["another"]
-
-
-def test_a_flight_ends_when_all_its_messages_are_revoked():
-    duplicates: Duplicates[str, int] = Duplicates(10)
-    duplicates.claim("key", "first")
-    assert duplicates.discard(lambda _: True).promoted == []
-    assert duplicates.claim("key", "second") is Claim.LEADS
-
-
-@given(st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3), st.text(max_size=3)), min_size=2, max_size=6))
-def test_keys_are_equal_only_for_the_same_policy_version_model_and_text(contents: list[tuple[str, str, str]]):
-    assert len({duplicate_key(*content) for content in contents}) == len(set(contents))
-
-
-def test_a_lone_surrogate_has_a_key():
-    assert duplicate_key("v", "m", "\ud800") != duplicate_key("v", "m", "\ufffd")
-
-
-class DuplicatesMachine(RuleBasedStateMachine):
-    """Every message ends with the result of its own key exactly once, or is handed back by `discard` exactly once."""
-
-    @initialize(capacity=st.integers(0, 3))
-    def start(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.duplicates: Duplicates[tuple[str, int], str] = Duplicates(capacity)
-        self.count = 0
-        self.in_flight: set[tuple[str, int]] = set()
-        self.leading: list[tuple[str, int]] = []
-
-    @rule(key=st.sampled_from("abcd"))
-    def claim(self, key: str) -> None:
-        message = (key, self.count)
-        self.count += 1
-        outcome = self.duplicates.claim(key, message)
-        if isinstance(outcome, str):
-            assert outcome == key.upper()
-            return
-        self.in_flight.add(message)
-        if outcome is Claim.LEADS:
-            self.leading.append(message)
-
-    @rule(data=st.data(), fails=st.booleans())
-    def end(self, data: st.DataObject, fails: bool) -> None:
-        if not self.leading:
-            return
-        leader = self.leading.pop(data.draw(st.integers(0, len(self.leading) - 1)))
-        followers = self.duplicates.failed(leader[0]) if fails else self.duplicates.scored(leader[0], leader[0].upper())
-        for message in (leader, *followers):
-            assert message[0] == leader[0]
-            self.in_flight.remove(message)
-
-    @rule(parity=st.integers(0, 1))
-    def revoke(self, parity: int) -> None:
-        discarded = self.duplicates.discard(lambda message: message[1] % 2 == parity)
-        for message in discarded.removed:
-            assert message[1] % 2 == parity
-            self.in_flight.remove(message)
-            if message in self.leading:
-                self.leading.remove(message)
-        self.leading += discarded.promoted
+    @precondition(lambda self: self.scoring)
+    @rule(data=st.data(), succeeds=st.booleans())
+    def finish(self, data: st.DataObject, succeeds: bool) -> None:
+        key = data.draw(st.sampled_from(sorted(self.scoring)))
+        del self.scoring[key]
+        released = self.duplicates.scored(key, key) if succeeds else self.duplicates.forget(key)
+        assert released == self.waiting.pop(key)
 
     @invariant()
-    def memory_is_bounded_and_nothing_waits_without_a_leader(self) -> None:
-        if not hasattr(self, "duplicates"):
-            return
-        assert len(self.duplicates) <= self.capacity
-        assert {key for key, _ in self.in_flight} == {key for key, _ in self.leading}
+    def memory_is_bounded(self) -> None:
+        assert len(self.duplicates) <= 3
 
 
-TestDuplicatesMachine = DuplicatesMachine.TestCase
+TestEveryMessageGetsItsScore = EveryMessageGetsItsScore.TestCase
+TestEveryMessageGetsItsScore.settings = settings(deadline=None, max_examples=50)

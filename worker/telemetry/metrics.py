@@ -156,6 +156,11 @@ class Metrics:
         self.messages_truncated = self._counter(
             "messages_truncated", "Messages whose text did not fit the model's window and was cut.", "tenant"
         )
+        self.messages_duplicate = self._counter(
+            "messages_duplicate",
+            "Messages that took the score of an equal text under the same policy, recent or being scored.",
+            "tenant",
+        )
         self.truncated_tokens = self._counter("truncated_tokens", "Tokens cut from texts that were too long.", "tenant")
         self.stage_duration_seconds = self._histogram(
             "stage_duration_seconds",
