@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from model.scorer import EncodedText, PreparedLabelSet
-
 from schemas.records import DeadLetterReason
 from worker.codec import RecordDecoder, RecordError
 from worker.consumer import Record

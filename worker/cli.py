@@ -93,8 +93,8 @@ def check(config: ConfigOption = None) -> None:
     """Test everything that `run` needs, and say of each failure what to change.
 
     Settings and policies are parsed and linted, the brokers reached and logged into, topics looked up, record sizes
-    compared, the right to write the dead-letter topic tried, the model loaded, and every label set fitted into its window. The exit
-    status is 0 when nothing failed.
+    compared, the right to write the dead-letter topic tried, the model loaded, and every label set fitted into its
+    window. The exit status is 0 when nothing failed.
     """
     import asyncio
 
