@@ -50,17 +50,28 @@ def evaluate(
     """Figures of logits [texts, labels] against truth [texts, labels].
 
     Single-label: the highest logit is chosen and probabilities are a softmax. Multi-label: every label at or above
-    `threshold` is chosen and probabilities are a sigmoid.
+    `threshold` is chosen and probabilities are a sigmoid. A logit of minus infinity marks a label that the text was not
+    asked about.
     """
     probabilities = softmax(logits) if not multi_label else sigmoid(logits)
     chosen = probabilities >= threshold if multi_label else argmax_choice(logits)
-    return figures(probabilities, chosen, truth, labels, multi_label=multi_label)
+    return figures(probabilities, chosen, truth, labels, multi_label=multi_label, asked=np.isfinite(logits))
 
 
 def figures(
-    probabilities: Floats, chosen: Bools, truth: Bools, labels: Sequence[str], *, multi_label: bool
+    probabilities: Floats,
+    chosen: Bools,
+    truth: Bools,
+    labels: Sequence[str],
+    *,
+    multi_label: bool,
+    asked: Bools | None = None,
 ) -> Evaluation:
-    """Figures of given decisions. Raises ValueError for shapes that do not agree or an empty set."""
+    """Figures of given decisions; `asked` [texts, labels] limits the calibration error to the pairs that were scored.
+
+    Raises ValueError for shapes that do not agree or an empty set.
+    """
+    pairs = np.ones(truth.shape, dtype=bool) if asked is None else asked
     if probabilities.shape != truth.shape or chosen.shape != truth.shape or truth.shape[1:] != (len(labels),):
         raise ValueError(f"shapes differ: {probabilities.shape}, {chosen.shape}, {truth.shape}, {len(labels)} labels")
     if not len(truth):
@@ -71,7 +82,7 @@ def figures(
         macro_f1=macro_f1(chosen, truth),
         micro_f1=micro_f1(chosen, truth),
         accuracy=float(right.mean()),
-        expected_calibration_error=expected_calibration_error(probabilities, truth),
+        expected_calibration_error=expected_calibration_error(probabilities[pairs], truth[pairs]),
         labels=tuple(
             LabelFigures(label, precision, recall, f1, int(support))
             for label, precision, recall, f1, support in zip(

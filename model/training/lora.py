@@ -18,7 +18,7 @@ class LoraSettings:
     """
 
     rank: int = 16
-    alpha: float = 32.0
+    alpha: int = 32
     dropout: float = 0.0
 
 
@@ -36,7 +36,7 @@ def add_lora(model: nn.Module, settings: LoraSettings) -> None:
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=targets,  # pyright: ignore[reportArgumentType]
+        target_modules=targets,
     )
     inject_adapter_in_model(config, model)
     for value in heads:

@@ -4,7 +4,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -299,7 +299,7 @@ def _trainable(model: nn.Module) -> list[tuple[str, Tensor]]:
     return [(name, value) for name, value in model.named_parameters() if value.requires_grad]
 
 
-def _load_trainable(model: nn.Module, weights: dict[str, Tensor]) -> None:
+def _load_trainable(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, value in _trainable(model):
             value.copy_(weights[name])

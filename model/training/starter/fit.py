@@ -20,9 +20,9 @@ from model.training.starter.tasks import SampledTask, TaskSampler
 TASKS_PER_STEP = 4
 WARM_UP_STEPS = 50
 LAST_RATE = 0.02
-ANCHOR_WORDS = 32
+ANCHOR_WORDS = 24
 ANCHOR_TEMPERATURE = 0.05
-ANCHOR_WEIGHT = 8.0
+ANCHOR_WEIGHT = 1.0
 DISTILLED_PER_STEP = 64
 TEACHER_TEMPLATES = ("{}", "This text is about {}.", "The topic is {}.")
 CHECKPOINT_EVERY = 50

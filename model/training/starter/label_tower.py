@@ -82,7 +82,8 @@ class LabelTower(nn.Module):
             target_modules=list(LORA_TARGETS),
             layers_to_transform=list(range(self.first_trained, blocks)),
         )
-        self.bert = inject_adapter_in_model(config, bert).eval()
+        inject_adapter_in_model(config, bert)
+        self.bert = bert.eval()
         self.tokenizer = tokenizer
         self.space = space
         self._lower_states: dict[str, Tensor] = {}
@@ -99,7 +100,7 @@ class LabelTower(nn.Module):
         order = sorted(range(len(states)), key=lambda index: len(states[index]))
         lengths = tuple(accumulate((len(states[index]) for index in order), initial=0))
         hidden = torch.cat([states[index] for index in order])
-        blocks = list(self.bert.encoder.layer)[self.first_trained :]
+        blocks = list(self.bert.encoder.layer.children())[self.first_trained :]
         with torch.autocast("cpu", torch.bfloat16):
             for block in blocks[:-1]:
                 hidden = _run_block(block, hidden, lengths)
@@ -116,7 +117,7 @@ class LabelTower(nn.Module):
             batch = PackedBatch.pack([ids[index] for index in order])
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
                 hidden = self.bert.embeddings(input_ids=batch.input_ids[None], position_ids=batch.position_ids[None])[0]
-                for block in list(self.bert.encoder.layer)[: self.first_trained]:
+                for block in list(self.bert.encoder.layer.children())[: self.first_trained]:
                     hidden = _run_block(block, hidden, batch.cumulative_lengths)
             for index, states in zip(order, unpack(hidden, batch.cumulative_lengths), strict=True):
                 self._lower_states[chunk[index]] = states.bfloat16().clone()

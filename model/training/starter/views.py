@@ -303,6 +303,7 @@ def _written() -> list[View]:
     wanted = ("personal message", "work mail", "automatic notification", "newsletter")
     news = tuple((name,) for name in NEWS_WORDINGS[0])
     injection, dangerous, harmless = ("prompt injection",), ("dangerous request",), ("harmless request",)
+    unsafe = (*injection, *dangerous)
     return [
         View(
             "review_sentiment", reviews, EMOTION, (good, bad, ("mixed or average", "factual")), SENTIMENT_WORDINGS,
@@ -315,7 +316,7 @@ def _written() -> list[View]:
         View("review_grades", reviews, EMOTION, grades, GRADE_WORDINGS, exclusive=True, weight=0.5),
         View("spam", messages, MESSAGES, (spam, wanted), SPAM_WORDINGS, exclusive=True, weight=0.5),
         View("urgency", support, REQUESTS, (("urgent",), ("can wait",)), URGENCY_WORDINGS, exclusive=True, weight=0.3),
-        View("safety", prompts, TOXICITY, ((*injection, *dangerous), harmless), SAFETY_WORDINGS, exclusive=True, weight=0.5),
+        View("safety", prompts, TOXICITY, (unsafe, harmless), SAFETY_WORDINGS, exclusive=True, weight=0.5),
         View("injection", prompts, TOXICITY, (injection, harmless), INJECTION_WORDINGS, exclusive=True, weight=0.5),
         View("news", "written_news", TOPICS, news, NEWS_WORDINGS, exclusive=True, weight=0.5),
     ]  # fmt: skip

@@ -1,0 +1,69 @@
+"""`gliclass-worker evaluate`: how good a checkpoint is on labelled texts, and whether another is better."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.commands.loading import model_folder, one_line_errors, read_all
+
+
+@one_line_errors
+def evaluate(
+    data: Annotated[Path, typer.Option(help="JSONL, JSON or a set's folder (its test rows).")],
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Checkpoint; default: the starter.")] = None,
+    compare: Annotated[str | None, typer.Option(help="A second checkpoint, on the same texts.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Candidate labels of plain rows in a file, by commas.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="single or multi; default: multi if a text has several true labels.")
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="From which score on a label is chosen in mode multi.")] = 0.5,
+    split: Annotated[str | None, typer.Option(help="Which rows of a set; default: test for a folder.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write the confusion matrix to this PNG.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the figures as JSON to this file.")] = None,
+    max_tokens: Annotated[int, typer.Option(help="Longest sequence.")] = 1024,
+) -> None:
+    """Macro and micro F1, accuracy, calibration error, precision and recall of each label, throughput."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from model.scorer import Scorer
+    from model.training.bootstrap import paired_bootstrap
+    from model.training.evaluation import argmax_choice, macro_f1, sigmoid
+    from model.training.evaluation import evaluate as figures_of
+    from model.training.scoring import ScoredSet, score_set
+    from worker.commands.tables import comparison_table, figures_table, label_table
+
+    if mode not in (None, "single", "multi"):
+        raise typer.BadParameter("--mode is single or multi")
+    examples = read_all(data, labels, split or ("test" if data.is_dir() else None))
+    console = Console()
+
+    def scored(name: str | None) -> ScoredSet:
+        return score_set(Scorer.load(model_folder(name), max_tokens=max_tokens), examples)
+
+    first = scored(model)
+    multi_label = first.multi_label if mode is None else mode == "multi"
+    figures = figures_of(first.logits, first.truth, first.labels, multi_label=multi_label, threshold=threshold)
+    console.print(figures_table(figures, first, "multi" if multi_label else "single"))
+    console.print(label_table(figures))
+    written = asdict(figures) | {"confusion": figures.confusion.tolist(), "texts_per_second": first.texts_per_second}
+    if picture is not None:
+        from model.training.plots import confusion_matrix
+
+        confusion_matrix(figures.confusion, first.labels, picture)
+        console.print(f"confusion matrix: {picture}")
+    if compare is not None:
+        second = scored(compare)
+        chosen = [
+            sigmoid(one.logits) >= threshold if multi_label else argmax_choice(one.logits) for one in (first, second)
+        ]
+        interval = paired_bootstrap(macro_f1, chosen[0], chosen[1], first.truth)
+        other = figures_of(second.logits, second.truth, second.labels, multi_label=multi_label, threshold=threshold)
+        console.print(comparison_table(figures, other, interval))
+        written["compared"] = asdict(other) | {"confusion": other.confusion.tolist()}
+        written["macro_f1_difference"] = asdict(interval)
+    if report is not None:
+        report.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,113 @@
+"""`gliclass-worker train`: better on your own labels, from labelled texts or from feedback."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.commands.loading import model_folder, one_line_errors, read_all
+
+
+@one_line_errors
+def train(
+    out: Annotated[Path, typer.Option(help="Folder of the run; the trained checkpoint goes to OUT/model.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="JSONL, JSON or a set's folder: {text, all_labels, true_labels} or {text, labels} rows."),
+    ] = None,
+    feedback: Annotated[
+        Path | None, typer.Option(help="JSONL of people's answers; trains by PPO from them instead of from --data.")
+    ] = None,
+    dev: Annotated[Path | None, typer.Option(help="Development data: the best weights on it are kept.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Candidate labels of plain rows in a file, separated by commas.")
+    ] = None,
+    knowledge: Annotated[Path | None, typer.Option(help="JSON list of {label, descriptions, synonyms}.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Checkpoint to start from; default: starter.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Texts of one update.")] = 16,
+    accumulate: Annotated[int, typer.Option(help="Batches whose gradients are summed before an update.")] = 1,
+    encoder_lr: Annotated[float, typer.Option(help="Peak learning rate of the encoders (or of LoRA).")] = 5e-5,
+    head_lr: Annotated[float, typer.Option(help="Peak learning rate of projectors and scorer.")] = 1e-4,
+    trained: Annotated[str, typer.Option(help="all, labels (a bi-encoder's label tower) or heads.")] = "all",
+    lora_rank: Annotated[int, typer.Option(help="Rank of LoRA on the encoders; 0 trains them whole.")] = 0,
+    keep: Annotated[float, typer.Option(help="Share of the change that is kept in the end (WiSE-FT).")] = 1.0,
+    gamma: Annotated[float, typer.Option(help="Focal exponent; 0 for plain cross-entropy.")] = 0.0,
+    negatives: Annotated[int, typer.Option(help="Labels of other texts added to each text as false ones.")] = 0,
+    augment: Annotated[float, typer.Option(help="Probability of each augmentation of a text.")] = 0.0,
+    patience: Annotated[int, typer.Option(help="Looks at --dev without a gain that end the run; 0 for never.")] = 0,
+    evaluate_every: Annotated[int, typer.Option(help="Updates between looks at --dev and checkpoints.")] = 50,
+    dtype: Annotated[str, typer.Option(help="float32, or bfloat16 where the processor has it.")] = "float32",
+    max_tokens: Annotated[int, typer.Option(help="Longest sequence.")] = 512,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Train a checkpoint; a run that was interrupted goes on where it was when called again with the same options.
+
+    Writes OUT/model (the published format, loads everywhere), OUT/loss.png and OUT/run.safetensors.
+    """
+    if (data is None) == (feedback is None):
+        raise typer.BadParameter("give either --data or --feedback")
+    from model.checkpoint import load_checkpoint
+    from model.training.lora import LoraSettings
+
+    lora = LoraSettings(rank=lora_rank, alpha=2 * lora_rank) if lora_rank else None
+    checkpoint = load_checkpoint(model_folder(model), max_tokens=max_tokens)
+    if feedback is not None:
+        from model.training.feedback import read_feedback
+        from model.training.reinforcement import FeedbackSettings, train_from_feedback
+
+        answered = train_from_feedback(
+            checkpoint,
+            list(read_feedback(feedback)),
+            out,
+            FeedbackSettings(
+                epochs=epochs,
+                batch_size=batch_size,
+                encoder_learning_rate=encoder_lr,
+                head_learning_rate=head_lr,
+                trained=trained,
+                lora=lora,
+                seed=seed,
+            ),
+            report=typer.echo,
+        )
+        folder, history, figure_name = answered.folder, answered.history, "mean reward"
+    else:
+        from model.training.augmentation import Augmentation
+        from model.training.data import read_label_knowledge
+        from model.training.supervised import TrainingSettings
+        from model.training.supervised import train as train_supervised
+
+        assert data is not None
+        result = train_supervised(
+            checkpoint,
+            read_all(data, labels, "train"),
+            out,
+            TrainingSettings(
+                epochs=epochs,
+                batch_size=batch_size,
+                accumulation_steps=accumulate,
+                encoder_learning_rate=encoder_lr,
+                head_learning_rate=head_lr,
+                trained=trained,
+                lora=lora,
+                gamma=gamma,
+                in_batch_negatives=negatives,
+                augmentation=Augmentation(*[augment] * 5, shuffle=1.0),
+                kept_share=keep,
+                patience=patience,
+                evaluate_every=evaluate_every,
+                dtype=dtype,
+                seed=seed,
+            ),
+            development=read_all(dev, labels, None) if dev is not None else (),
+            knowledge=read_label_knowledge(knowledge) if knowledge is not None else None,
+            report=typer.echo,
+        )
+        folder, history, figure_name = result.folder, result.history, "macro-F1, development"
+    from model.training.plots import loss_curve
+
+    loss_curve(history, out / "loss.png", figure_name=figure_name)
+    typer.echo(f"{folder}: use it with --model, or as model.path in the config")
