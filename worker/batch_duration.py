@@ -154,8 +154,8 @@ def _goodput(
     loads: np.ndarray,
     weights: np.ndarray,
 ) -> np.ndarray:
-    """How well each duration serves, between 0 and 1. A message is in time if its wait (even between 0 and one duration)
-    and its ride fit into its budget, and if the device has the capacity for those that are."""
+    """How well each duration serves, between 0 and 1. A message is in time if its wait (0 to one duration, evenly) and
+    its ride fit into its budget, and if the device has the capacity for those that are."""
     in_time = np.clip(budgets[:, None] / durations - residual_quantile, 0.0, 1.0)
     capacity = 1 - fixed / durations
     late_lane = np.clip(LATE_GAIN * (loads.sum() - capacity), 0.0, LATE_SHARE * capacity)

@@ -12,12 +12,12 @@ from worker.cost_model import CostModel
 from worker.fair_share import FairShare
 from worker.waiting import Entry, M, Queued, Waiting
 
-SHARE_ALLOWANCE = 4.0
+SHARE_ALLOWANCE = 0.5
 """Batch durations that a tenant may be ahead of the one that was given least before it counts as later."""
 
 COST_AVERSION = 2.0
-"""A message of k times its tenant's mean cost counts as due 2 (k - 1) batch durations later, by one budget at most: when
-not all can be in time, several short ones are rather than one long one. Within a tenant, so that none loses by it."""
+"""A message of k times its tenant's mean cost counts as due 2 (k - 1) batch durations later, by one budget at most:
+when not all can be in time, several short ones are rather than one long one. Relative to its tenant: none loses."""
 
 LATE_PATIENCE_SECONDS = 1.0
 """For how long the late wait for spare room before they get their share of every batch."""
@@ -112,13 +112,14 @@ class Batcher(Generic[M]):
             message.token_count,
             message.squared_tokens,
         )
+        droppable = self._drops_late is not None and self._drops_late(message)
         seconds = self._cost_model.marginal(tokens, squared_tokens)
         budget = message.latency_budget_seconds - self.publish_seconds
         slack = deadline - self.publish_seconds - now
         mean_seconds = self._duration.arrived(tenant, message.weight, budget, slack, seconds)
         excess = seconds / mean_seconds - 1 if mean_seconds > 0 else 0.0
         rank = deadline + min(COST_AVERSION * self._duration.seconds * excess, budget)
-        if self._waiting.add(message, tenant, rank, tokens, squared_tokens):
+        if self._waiting.add(message, tenant, rank, tokens, squared_tokens, droppable):
             self._share.enter(tenant)
 
     def next_batch(self, now: float) -> Batch[M] | float:
@@ -277,7 +278,7 @@ class Batcher(Generic[M]):
 
     def _set_aside(self, queued: Queued[M]) -> None:
         """A message can no longer be in time."""
-        if self._drops_late is not None and self._drops_late(queued.message):
+        if queued.droppable:
             self._dropped.append(queued.message)
             self._waiting.taken(1, queued.token_count, queued.squared_tokens)
         else:

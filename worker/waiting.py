@@ -60,6 +60,7 @@ class Queued(Generic[M]):
     timestamp: float
     token_count: int
     squared_tokens: int
+    droppable: bool
 
 
 Entry = tuple[float, int, Queued[M]]
@@ -102,11 +103,15 @@ class Waiting(Generic[M]):
         entries = chain.from_iterable(self._tenants.values())
         return min((entry[2].deadline for entry in entries), default=math.inf)
 
-    def add(self, message: M, tenant: str, rank: float, token_count: int, squared_tokens: int) -> bool:
+    def add(
+        self, message: M, tenant: str, rank: float, token_count: int, squared_tokens: int, droppable: bool = False
+    ) -> bool:
         """Let a message wait; true if its tenant had none that may be in time."""
-        deadline, number = message.deadline, next(self._numbers)
+        number, weight, deadline = next(self._numbers), message.weight, message.deadline
         timestamp = deadline - message.latency_budget_seconds
-        queued = Queued(message, number, tenant, message.weight, deadline, rank, timestamp, token_count, squared_tokens)
+        queued = Queued(
+            message, number, tenant, weight, deadline, rank, timestamp, token_count, squared_tokens, droppable
+        )
         self.messages += 1
         self.token_count += token_count
         self.squared_tokens += squared_tokens
