@@ -24,6 +24,7 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import (
     DisentangledSelfAttention,
 )
 
+from model.encoders.slices import in_slices
 from model.errors import CheckpointError
 from model.packing import PackedBatch, QueryRows
 
@@ -260,7 +261,7 @@ class PackedDebertaEncoder(nn.Module):
                 windows = self._windows(cumulative_lengths, trimmed, hidden.device)
             context = _attend(_attention(layer), hidden, cumulative_lengths, tables, windows, trimmed)
             attended = layer.attention.output(context, hidden if trimmed is None else hidden[trimmed.indices])
-            hidden = layer.output(layer.intermediate(attended), attended)
+            hidden = in_slices(lambda states, at=layer: at.output(at.intermediate(states), states), attended)
             if index == 0 and self.conv is not None:
                 hidden = self._convolve(self.conv, embedded, hidden, cumulative_lengths)
                 if index == last and rows is not None:

@@ -20,6 +20,7 @@ from transformers.models.modernbert.modeling_modernbert import (
 )
 
 from model.encoders.rotary import require_fixed_frequencies, rotate
+from model.encoders.slices import in_slices
 from model.packing import PackedBatch, QueryRows, packed_attention
 
 
@@ -160,4 +161,4 @@ class PackedModernBert(nn.Module):
         else:
             attended = packed_attention(query, key, value, cumulative_lengths, rows=rows, dropout=dropout)
         hidden = hidden + attention.out_drop(attention.Wo(attended.flatten(1)))
-        return hidden + layer.mlp(layer.mlp_norm(hidden))
+        return in_slices(lambda states: states + layer.mlp(layer.mlp_norm(states)), hidden)

@@ -8,6 +8,7 @@ from transformers import Qwen3Config, Qwen3Model
 from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer, Qwen3RMSNorm, Qwen3RotaryEmbedding
 
 from model.encoders.rotary import require_fixed_frequencies, rotate
+from model.encoders.slices import in_slices
 from model.packing import PackedBatch, QueryRows, packed_attention
 
 
@@ -87,4 +88,4 @@ def _layer(
         window=None if attention.sliding_window is None else attention.sliding_window - 1,
     )
     hidden = hidden + attention.o_proj(attended.flatten(1))
-    return hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+    return in_slices(lambda states: states + layer.mlp(layer.post_attention_layernorm(states)), hidden)

@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.models.t5.modeling_t5 import T5Attention, T5LayerCrossAttention, T5LayerSelfAttention, T5Stack
 
+from model.encoders.slices import in_slices
 from model.packing import AttentionBias, PackedBatch, QueryRows, packed_attention
 
 AnyT5Config = T5Config | MT5Config | UMT5Config
@@ -137,7 +138,7 @@ def _run_stack(
             queries = everything if trimmed is None else trimmed
             attended = _attend(cross_attention.EncDecAttention, normed, encoded, encoded_lengths, queries, None)
             hidden = hidden + cross_attention.dropout(attended)
-        hidden = layers[-1](hidden)
+        hidden = in_slices(layers[-1], hidden)
     return stack.dropout(stack.final_layer_norm(hidden))
 
 

@@ -1,4 +1,5 @@
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from model.encoders.deberta import PackedDeberta, PackedDebertaEncoder, Relative
 from model.errors import CheckpointError
 from model.packing import PackedBatch
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -38,7 +39,7 @@ SIZES = {
     "position_biased_input": False,
 }
 V3 = {"position_buckets": 8, "norm_rel_ebd": "layer_norm", "share_att_key": True}
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "v3": V3,
     "v3 with wide buckets": {**V3, "position_buckets": 32},
     "v2": {**V3, "share_att_key": False},
@@ -77,6 +78,11 @@ def test_a_packed_batch_equals_each_sequence_alone(variant: str, sequences: list
 def test_lengths_up_to_the_position_limit_and_beyond_the_relative_range_equal_each_alone(variant: str) -> None:
     _, packed, alone = pair(variant)
     assert_parity(packed, alone, ragged([1, 2, 64, 5, 17, 4, 33, 5]))
+
+
+def test_a_text_of_two_thousand_tokens_equals_it_alone() -> None:
+    _, packed, alone = pair("v3")
+    assert_parity(packed, alone, ragged([2000, 3]))
 
 
 @given(variants, short_sequences, st.data())

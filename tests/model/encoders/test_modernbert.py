@@ -1,4 +1,5 @@
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from model.encoders.modernbert import PackedModernBert, local_attention
 from model.errors import CheckpointError
 from model.packing import PackedBatch, QueryRows, packed_attention
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,
     "num_hidden_layers": 4,
@@ -39,7 +40,7 @@ SIZES = {
     "eos_token_id": 2,
     "sep_token_id": 2,
 }
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "every third layer global": {},
     "last layer local": {"num_hidden_layers": 2, "global_attn_every_n_layers": 2},
     "named layer types": {"layer_types": ["sliding_attention", "full_attention"] * 2},
@@ -78,6 +79,11 @@ def test_a_packed_batch_equals_each_sequence_alone(variant: str, sequences: list
 def test_lengths_around_the_neighbourhood_and_its_blocks_equal_each_alone(variant: str) -> None:
     _, packed, alone = pair(variant)
     assert_parity(packed, alone, ragged([1, 4, 5, 6, 8, 9, 12, 13, 16, 17, 60]))
+
+
+def test_a_text_of_two_thousand_tokens_equals_it_alone() -> None:
+    _, packed, alone = pair("every third layer global")
+    assert_parity(packed, alone, ragged([2000, 3]))
 
 
 @given(variants, short_sequences, st.data())

@@ -1,4 +1,5 @@
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ from model.encoders.qwen3 import PackedQwen3
 from model.errors import CheckpointError
 from model.packing import PackedBatch
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,
     "num_hidden_layers": 3,
@@ -33,7 +34,7 @@ SIZES = {
     "intermediate_size": 24,
     "max_position_embeddings": 128,
 }
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "grouped heads": {},
     "one key head": {"num_key_value_heads": 1},
     "no groups, biases": {"num_key_value_heads": 4, "attention_bias": True},
@@ -70,6 +71,11 @@ def test_a_packed_batch_equals_each_sequence_alone(variant: str, sequences: list
 def test_long_and_equal_lengths_equal_each_alone(variant: str) -> None:
     _, packed, alone = pair(variant)
     assert_parity(packed, alone, ragged([7, 7, 1, 1, 40, 90]))
+
+
+def test_a_text_of_two_thousand_tokens_equals_it_alone() -> None:
+    _, packed, alone = pair("grouped heads")
+    assert_parity(packed, alone, ragged([2000, 3]))
 
 
 @given(variants, short_sequences, st.data())

@@ -1,4 +1,5 @@
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -42,7 +43,7 @@ from model.encoders.t5 import (
 )
 from model.packing import PackedBatch
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "d_model": 16,
     "d_kv": 6,
@@ -105,6 +106,11 @@ def test_a_packed_batch_equals_each_sequence_alone(variant: str, sequences: list
 def test_lengths_beyond_the_largest_distance_equal_each_alone(variant: str) -> None:
     _, packed, alone = encoder_pair(variant)
     assert_parity(packed, alone, ragged([1, 2, 19, 20, 21, 22, 3, 70]))
+
+
+def test_a_text_of_two_thousand_tokens_equals_it_alone() -> None:
+    _, packed, alone = encoder_pair("umt5")
+    assert_parity(packed, alone, ragged([2000, 3]))
 
 
 @given(variants, short_sequences, st.data())
