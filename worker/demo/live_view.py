@@ -17,6 +17,7 @@ _FRAME_LINES = 2
 _WIDE_CELLS = 100  # from here on the labels stand beside their tenant instead of below
 _BUDGET_CELLS = 12
 _GOOD_SHARE = 0.95
+_SIZE_CLASSES = 8
 _PHASE_STYLES = {"burst": "bold magenta", "catching up": "bold yellow"}
 
 
@@ -95,6 +96,8 @@ def _flow(tally: Tally, moment: Moment, width: int) -> RenderableType:
         ("   messages/batch ", "dim"),
         f"{tally.mean_batch_messages():.1f} ",
         (_batch_sizes(tally), "magenta"),
+        ("   remembered ", "dim"),
+        f"{tally.remembered}",
         no_wrap=True,
         overflow="ellipsis",
     )
@@ -180,9 +183,9 @@ def sparkline(values: Sequence[int], highest: int) -> str:
 
 def _batch_sizes(tally: Tally) -> str:
     """How many batches had 1, 2-3, 4-7, … messages."""
-    counts = [0] * 8
+    counts = [0] * _SIZE_CLASSES
     for size, number in tally.batches.items():
-        counts[min(7, size.bit_length() - 1)] += round(number)
+        counts[min(_SIZE_CLASSES - 1, size.bit_length() - 1)] += round(number)
     return sparkline(counts, max(1, *counts))
 
 

@@ -108,13 +108,13 @@ class _Demo:
     def _settings(self, directory: Path) -> dict[str, object]:
         policies = directory / "policies.yaml"
         policies.write_text(yaml.safe_dump(self._policies, sort_keys=False), "utf-8")
-        replicas = self._options.replicas
         return worker_settings(
             bootstrap_servers=self._bootstrap_servers,
             topics=self._topics,
             policies=policies,
             model=self._options.model,
-            threads=max(1, (os.cpu_count() or 1) // replicas) if replicas > 1 else None,
+            # One core is for Kafka, generator and view: a pass whose threads wait for each other is far slower.
+            threads=max(1, ((os.cpu_count() or 1) - 1) // self._options.replicas),
         )
 
     async def _stream(self, workers: Workers) -> str | None:
@@ -141,12 +141,12 @@ class _Demo:
         began, deadline = 0.0, time.monotonic() + _WARM_UP_SECONDS
         expected = 0
         with _Step(self._console, "warming up") as step:
-            for count in _WARM_UP_ROUNDS:
+            for number, count in enumerate(_WARM_UP_ROUNDS, start=1):
                 began = time.monotonic()
                 expected += await generate(
                     self._bootstrap_servers,
                     self._topics.warm_up,
-                    warm_up_messages(count, self._options.seed),
+                    warm_up_messages(count, seed=-number),
                     acknowledged=lambda *_: None,
                     stop=self._stop_sending,
                 )

@@ -66,7 +66,8 @@ def summary_table(summary: Summary, tally: Tally) -> Table:
     table.add_row("duplicates", _judged(summary.duplicates))
     table.add_row("[bold]messages in", f"[bold]{summary.messages_in}")
     table.caption = (
-        f"{summary.messages_per_second:.0f} messages/s · {tally.mean_batch_messages():.1f} messages per batch"
+        f"{summary.messages_per_second:.0f} messages/s · {tally.mean_batch_messages():.1f} messages per batch · "
+        f"{tally.remembered} results of equal texts remembered"
     )
     table.caption_justify = "left"
     return table

@@ -21,7 +21,7 @@ class Classified:
     latency_ms: float
     budget_ms: float
     late: bool
-    batch_messages: int
+    batch_messages: int  # 0: an equal text was scored before
     labels: tuple[tuple[str, str, float], ...]  # task, label, score
     text: str
     truncated: bool
@@ -53,6 +53,7 @@ class Tally:
         self.dead_lettered = 0
         self.duplicates = 0
         self.on_time = 0
+        self.remembered = 0  # results of an equal text, published without scoring it again
         self.tenants: defaultdict[str, TenantTally] = defaultdict(TenantTally)
         self.reasons: Counter[str] = Counter()
         self.routed: Counter[str] = Counter()  # topic -> copies
@@ -98,7 +99,10 @@ class Tally:
             return
         self.classified += 1
         self.on_time += not record.late
-        self.batches[record.batch_messages] += 1 / record.batch_messages
+        if record.batch_messages:
+            self.batches[record.batch_messages] += 1 / record.batch_messages
+        else:
+            self.remembered += 1
         self.latest.append(record)
         tenant = self.tenants[record.tenant]
         tenant.budget_ms = record.budget_ms

@@ -71,9 +71,10 @@ def test_latencies_of_more_than_ten_seconds_ago_are_not_recent() -> None:
 
 def test_a_batch_is_counted_once_however_many_of_its_messages_are_seen() -> None:
     tally = Tally()
-    for offset, size in enumerate([1, 3, 3, 3]):
+    for offset, size in enumerate([1, 3, 3, 3, 0]):
         tally.record_classified(_classified(offset, batch=size), 0.1)
     assert tally.mean_batch_messages() == pytest.approx(2.0)
+    assert tally.remembered == 1
     assert Tally().mean_batch_messages() == 0.0
 
 
