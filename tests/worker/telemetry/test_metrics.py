@@ -1,5 +1,8 @@
+import re
+from pathlib import Path
+
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import Metric
 
 from worker.telemetry.metrics import Metrics, Stage
@@ -102,3 +105,13 @@ def test_a_registry_can_be_given_and_holds_the_process_metrics_too() -> None:
     text = generate_latest(registry).decode()
     assert "process_resident_memory_bytes" in text
     assert "# HELP gliclass_queue_work_seconds " in text
+
+
+def test_every_metric_is_moved_by_the_worker() -> None:
+    worker = Path(__file__).parents[3] / "worker"
+    code = "\n".join(file.read_text("utf-8") for file in worker.rglob("*.py"))
+    collectors = {name for name, held in vars(Metrics()).items() if isinstance(held, Counter | Gauge | Histogram)}
+    assert len(collectors) > 30
+    moved = set(re.findall(r"\.(\w+)\s*(?:\.labels\(.*\))?\.(?:inc|set|observe)\(", code))
+    held_as_series = {name for name in collectors if f"self.{name}.labels(" in code}
+    assert collectors - moved - held_as_series == set()
