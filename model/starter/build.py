@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import BertConfig
 
+from model.calibration import LOGIT_FEATURES
 from model.checkpoint import LABEL_TOKENIZER_FOLDER, WEIGHTS_FILE, GliclassModel, save_weights
 from model.configuration import CONFIG_FILE, GliclassConfig
 from model.projectors import BiEncoderProjector, FeaturesProjector
@@ -55,7 +57,19 @@ def _config(tower: BertConfig, space: Space, label_tokenizer: str) -> GliclassCo
         normalize_features=True,
         logit_scale_init_value=space.scale,
         problem_type="multi_label_classification",
+        **_calibrator_fields(space),
     )
+
+
+def _calibrator_fields(space: Space) -> dict[str, Any]:
+    if not space.calibrator:
+        return {}
+    return {
+        "use_calibrator": True,
+        "calibrator_hidden_size": len(space.calibrator["mlp.0.bias"]),
+        "calibrator_beta_max": float(space.calibrator["beta_max"]),
+        "calibrator_use_bias": True,
+    }
 
 
 @torch.no_grad()
@@ -68,6 +82,18 @@ def _fill(model: GliclassModel, tower: Tower, space: Space) -> None:
     _make_linear(parts["biencoder_projector"], space.label_weight / space.norm, space.label_shift)
     _make_linear(parts["classes_projector"], identity, torch.zeros_like(space.label_shift))
     model.get_parameter("model.logit_scale").fill_(space.scale)
+    if model.calibrator is not None:
+        _fill_calibrator(model.calibrator, space)
+
+
+def _fill_calibrator(calibrator: nn.Module, space: Space) -> None:
+    """The columns of the first layer that read text and label features stay zero."""
+    for name, parameter in calibrator.named_parameters():
+        if name == "mlp.0.weight":
+            parameter.zero_()
+            parameter[:, -LOGIT_FEATURES:] = space.calibrator[name]
+        elif name.startswith("mlp."):
+            parameter.copy_(space.calibrator[name])
 
 
 def _make_linear(projector: nn.Module, weight: Tensor, bias: Tensor) -> None:

@@ -20,6 +20,7 @@ CENTRING = 0.75
 OFFSET = 0.35
 SCALE = 20.0
 LORA_DOWN, LORA_UP = ".lora_down", ".lora_up"
+CALIBRATOR = "calibrator."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Space:
         scale: factor on the cosine.
         tower_changes: for linear layers of the label tower, by the name of their weight: the factors (up [out, r],
             down [r, in]) of what is added to it.
+        calibrator: empty, or `beta_max` and the layers `mlp.*` of a calibrator that reads nothing but the statistics of
+            a label set's logits: its first layer holds the columns of those.
     """
 
     norm: float
@@ -42,6 +45,7 @@ class Space:
     label_shift: Tensor
     scale: float
     tower_changes: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    calibrator: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def label_free(cls, texts: Tensor, words: Tensor) -> "Space":
@@ -62,7 +66,7 @@ class Space:
     def read(cls, path: Path) -> "Space":
         """Read a safetensors file with the tensors `norm`, `text_shift`, `label_weight` (identity if absent),
         `label_shift`, `scale`, and for each changed layer of the label tower `<weight>.lora_up` and
-        `<weight>.lora_down`, any scaling already in them.
+        `<weight>.lora_down`, any scaling already in them; and `calibrator.*` if there is one.
 
         Raises:
             ModelError: a tensor is missing.
@@ -81,6 +85,11 @@ class Space:
                     for name, up in tensors.items()
                     if name.endswith(LORA_UP)
                 },
+                calibrator={
+                    name.removeprefix(CALIBRATOR): tensor
+                    for name, tensor in tensors.items()
+                    if name.startswith(CALIBRATOR)
+                },
             )
         except KeyError as error:
             raise ModelError(f"{path}: no tensor named {error}") from error
@@ -97,6 +106,7 @@ class Space:
             tensors["label_weight"] = self.label_weight
         for name, (up, down) in self.tower_changes.items():
             tensors |= {name + LORA_UP: up.half(), name + LORA_DOWN: down.half()}
+        tensors |= {CALIBRATOR + name: tensor for name, tensor in self.calibrator.items()}
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
 
     def changed_tower(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from model.calibration import LOGIT_FEATURES, logit_statistics
 from model.scorers.groups import LabelGroups
-from model.training.starter.label_tower import LabelTower
+from model.training.starter.label_tower import LabelTower, unit_texts
 from model.training.starter.tasks import TaskSampler
 
 HIDDEN_SIZE = 16
@@ -61,25 +61,14 @@ class StatisticsCalibrator(nn.Module):
         last.weight[1] *= factor
         last.bias[1] = last.bias[1] * factor + shift
 
-    def published(self, feature_size: int) -> dict[str, Tensor]:
-        """The weights of a `model.calibration.Calibrator` with a bias that computes the same."""
-        first, _, second, _, last = self.mlp
-        assert isinstance(first, nn.Linear)
-        assert isinstance(second, nn.Linear)
-        assert isinstance(last, nn.Linear)
-        unused = torch.zeros(HIDDEN_SIZE, 4 * feature_size)
-        return {
-            "text_norm.weight": torch.ones(feature_size),
-            "text_norm.bias": torch.zeros(feature_size),
-            "label_norm.weight": torch.ones(feature_size),
-            "label_norm.bias": torch.zeros(feature_size),
-            "mlp.0.weight": torch.cat([unused, first.weight.detach()], dim=1),
-            "mlp.0.bias": first.bias.detach().clone(),
-            "mlp.3.weight": second.weight.detach().clone(),
-            "mlp.3.bias": second.bias.detach().clone(),
-            "mlp.6.weight": last.weight.detach().clone(),
-            "mlp.6.bias": last.bias.detach().clone(),
+    def stored(self) -> dict[str, Tensor]:
+        """`Space.calibrator`: layers under the names of the published calibrator, whose dropouts count too."""
+        names = {"0": "mlp.0", "2": "mlp.3", "4": "mlp.6"}
+        layers = {
+            f"{names[name.split('.')[0]]}.{name.split('.')[1]}": value.detach().clone()
+            for name, value in self.mlp.named_parameters()
         }
+        return layers | {"beta_max": torch.tensor(self.beta_max)}
 
 
 def statistics(logits: Tensor) -> Tensor:
@@ -98,7 +87,7 @@ def score_tasks(tower: LabelTower, sampler: TaskSampler, *, tasks: int, seed: in
         with torch.inference_mode():
             vectors = tower([label for task in drawn for label in task.labels])
             for task, labels in zip(drawn, vectors.split([len(task.labels) for task in drawn]), strict=True):
-                logits, targets = tower.logits(tower.space.texts(task.texts), labels), task.targets
+                logits, targets = tower.logits(unit_texts(tower.space, task.texts), labels), task.targets
                 if len(task.labels) > 2 and generator.random() < NOTHING_TRUE_SHARE:
                     kept = sorted(generator.sample(range(len(task.labels)), len(task.labels) - 1))
                     logits, targets = logits[:, kept], targets[:, kept]

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.training.errors import TrainingError
-from model.training.starter.label_tower import LabelTower
+from model.training.starter.label_tower import LabelTower, unit_texts
 from model.training.starter.tasks import SampledTask, TaskSampler
 
 TASKS_PER_STEP = 4
@@ -92,7 +92,7 @@ def _ensemble(tower: LabelTower, strings: Sequence[str]) -> Tensor:
 def _task_loss(tower: LabelTower, tasks: Sequence[SampledTask], words: Sequence[str], word_vectors: Tensor) -> Tensor:
     strings = [label for task in tasks for label in task.labels]
     vectors = tower([*strings, *words])
-    texts = tower.space.texts(torch.cat([task.texts for task in tasks]))
+    texts = unit_texts(tower.space, torch.cat([task.texts for task in tasks]))
     losses, column, row = [], 0, 0
     for task in tasks:
         labels = vectors[column : column + len(task.labels)]

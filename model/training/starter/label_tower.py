@@ -5,7 +5,6 @@ set them apart by a shared offset, so that unrelated pairs score below zero; the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import cast
 
@@ -18,50 +17,20 @@ from transformers import BertModel
 from transformers.models.bert.modeling_bert import BertLayer, BertSelfAttention
 
 from model.packing import PackedBatch, QueryRows, packed_attention, unpack
+from model.starter.space import Space
 from model.training.starter.text_vectors import token_ids
 
 LORA_RANK = 16
 LORA_SCALE = 2.0
 LORA_TARGETS = ("query", "value", "attention.output.dense", "intermediate.dense", "output.dense")
-START_SCALE = 20.0
-CENTRING = 0.75
-OFFSET = 0.35
 MAX_LABEL_TOKENS = 48
 TRAINED_BLOCKS = 12
 STRINGS_PER_BATCH = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
-    """The fixed geometry both towers share.
-
-    Attributes:
-        norm: mean length of a raw vector (R).
-        text_shift: float32 [H], added to every text vector (t).
-        label_shift: float32 [H], where the label bias b starts.
-    """
-
-    norm: float
-    text_shift: Tensor
-    label_shift: Tensor
-
-    @classmethod
-    def fit(cls, texts: Tensor, words: Tensor) -> "Space":
-        """From raw vectors [n, H] of generic texts and of single words; no label is used."""
-        norm = float(torch.cat([texts, words]).norm(dim=1).mean())
-        text_mean, word_mean = (texts / norm).mean(0), (words / norm).mean(0)
-        spread = torch.cat([texts / norm - text_mean, words / norm - word_mean]).T.cov()
-        quietest = torch.linalg.eigh(spread).eigenvectors[:, 0]
-        quietest = quietest * torch.sign(quietest.sum())
-        return cls(
-            norm=norm,
-            text_shift=-CENTRING * text_mean + OFFSET * quietest,
-            label_shift=-CENTRING * word_mean - OFFSET * quietest,
-        )
-
-    def texts(self, vectors: Tensor) -> Tensor:
-        """Unit text vectors from raw ones, [..., H]."""
-        return F.normalize(vectors / self.norm + self.text_shift, dim=-1)
+def unit_texts(space: Space, vectors: Tensor) -> Tensor:
+    """Unit text vectors from raw ones, [..., H]."""
+    return F.normalize(vectors / space.norm + space.text_shift, dim=-1)
 
 
 class LabelTower(nn.Module):
@@ -92,7 +61,7 @@ class LabelTower(nn.Module):
         with torch.no_grad():
             self.head.weight.copy_(torch.eye(width))
             self.head.bias.copy_(space.label_shift)
-        self.log_scale = nn.Parameter(torch.tensor(START_SCALE).log())
+        self.log_scale = nn.Parameter(torch.tensor(space.scale).log())
 
     def raw(self, strings: Sequence[str]) -> Tensor:
         """First hidden state of each string, float32 [strings, H]."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.training.datasets import Dataset
+from model.training.starter.written_phrases import REVIEW_SUBJECTS
 
 REQUESTS, EMOTION, TOXICITY, TOPICS, MESSAGES = "requests", "emotion", "toxicity", "topics", "messages"
 
@@ -140,7 +141,7 @@ HATE_WORDINGS = (
 )
 
 GRADE_WORDINGS = (
-    ("very positive", "positive", "neutral", "negative", "very negative"),
+    ("very positive", "somewhat positive", "mixed", "somewhat negative", "very negative"),
     ("excellent", "good", "average", "bad", "terrible"),
     ("five stars", "four stars", "three stars", "two stars", "one star"),
     ("loves it", "likes it", "has mixed feelings", "dislikes it", "hates it"),
@@ -253,6 +254,7 @@ def views_of(datasets: Sequence[Dataset]) -> list[View]:
             weight=WRITTEN_WEIGHT if name.startswith("written_") else 1.0,
         )
         for name, dataset in known.items()
+        if name != "written_reviews"  # its grades are no rivals: what is very positive is positive too
     ]
     return own + [view for view in _derived() if view.dataset in known]
 
@@ -304,11 +306,9 @@ def _written() -> list[View]:
     news = tuple((name,) for name in NEWS_WORDINGS[0])
     injection, dangerous, harmless = ("prompt injection",), ("dangerous request",), ("harmless request",)
     unsafe = (*injection, *dangerous)
+    subjects = tuple((name,) for name in REVIEW_SUBJECTS)
     return [
-        View(
-            "review_sentiment", reviews, EMOTION, (good, bad, ("mixed or average", "factual")), SENTIMENT_WORDINGS,
-            exclusive=True, weight=1.0,
-        ),
+        View("review_subject", reviews, REQUESTS, subjects, (tuple(REVIEW_SUBJECTS),), exclusive=True, weight=0.5),
         View(
             "review_polarity", reviews, EMOTION, (good, bad), tuple(names[:2] for names in SENTIMENT_WORDINGS),
             exclusive=True, weight=1.0,

@@ -1,0 +1,144 @@
+"""`python -m benchmarks.few_shot --data DIR`: eight examples per label, trained, against none.
+
+Each set's train rows give the examples; its test rows measure macro-F1 of the highest label before and after. The
+checkpoint is trained anew for every set and seed, with one setting for all.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from model.checkpoint import load_checkpoint
+from model.errors import ModelError
+from model.training.batches import score_examples
+from model.training.data import TrainingExample
+from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
+from model.training.evaluation import argmax_choice, macro_f1
+from model.training.supervised import TrainingSettings, train
+
+SETTINGS = TrainingSettings(
+    epochs=12,
+    batch_size=16,
+    encoder_learning_rate=1e-4,
+    head_learning_rate=3e-4,
+    warm_up_share=0.1,
+    evaluate_every=10_000,
+    dtype="bfloat16",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FewShotFigures:
+    """One set and seed."""
+
+    name: str
+    seed: int
+    examples: int
+    before: float
+    after: float
+    seconds: float
+
+
+def main() -> None:
+    """Print the table, and write it as JSON with --report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.few_shot", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder of sets, or one set")
+    parser.add_argument("--shots", type=int, default=8, help="examples per label")
+    parser.add_argument("--rows", type=int, default=300, help="test rows of each set; 0 for all")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--sets", nargs="*", help="only these sets")
+    parser.add_argument("--model", help="checkpoint; default: the starter")
+    parser.add_argument("--max-tokens", type=int, default=128)
+    parser.add_argument("--report", type=Path, help="write the figures as JSON to this file")
+    options = parser.parse_args()
+    try:
+        figures = list(_run(options))
+    except ModelError as error:
+        sys.exit(str(error))
+    shown = Table("set", "seed", "examples", "before", "after", "gain", "seconds")
+    for one in figures:
+        gain = f"{one.after - one.before:+.3f}"
+        shown.add_row(
+            one.name,
+            str(one.seed),
+            str(one.examples),
+            f"{one.before:.3f}",
+            f"{one.after:.3f}",
+            gain,
+            f"{one.seconds:.0f}",
+        )
+    Console().print(shown)
+    print(f"mean_gain {np.mean([one.after - one.before for one in figures]):.4f}")
+    if options.report is not None:
+        options.report.write_text(json.dumps([asdict(one) for one in figures], indent=2) + "\n", encoding="utf-8")
+
+
+def _run(options: argparse.Namespace):
+    model = options.model
+    if model is None:
+        from model.starter import build_starter
+
+        model = str(build_starter())
+    datasets = [read_dataset(folder) for folder in find_datasets(options.data)]
+    for dataset in datasets:
+        if dataset.train and dataset.test and (not options.sets or dataset.name in options.sets):
+            for seed in range(options.seeds):
+                figures = few_shot(model, dataset, options.shots, options.rows or None, seed, options.max_tokens)
+                print(f"{figures.name} seed {seed}: {figures.before:.3f} -> {figures.after:.3f}", flush=True)
+                yield figures
+
+
+def few_shot(model: str, dataset: Dataset, shots: int, rows: int | None, seed: int, max_tokens: int) -> FewShotFigures:
+    """Train on `shots` rows per label and measure on test rows."""
+    chosen = choose_shots(dataset, shots, seed)
+    test = [_example(dataset, row) for row in shuffled(dataset.test, rows)]
+    checkpoint = load_checkpoint(model, max_tokens=max_tokens)
+    before = _macro_f1(dataset, test, checkpoint)
+    out = Path(tempfile.mkdtemp())
+    began_at = time.monotonic()
+    try:
+        train(checkpoint, [_example(dataset, row) for row in chosen], out, SETTINGS)
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    seconds = time.monotonic() - began_at
+    return FewShotFigures(dataset.name, seed, len(chosen), before, _macro_f1(dataset, test, checkpoint), seconds)
+
+
+def choose_shots(dataset: Dataset, shots: int, seed: int) -> list[LabelledText]:
+    """Rows, shuffled, until each label has `shots` of them or no more are left."""
+    order = list(dataset.train)
+    random.Random(seed).shuffle(order)
+    taken: dict[str, int] = defaultdict(int)
+    chosen = []
+    for row in order:
+        wanted = [label for label in row.labels if label in dataset.labels and taken[label] < shots]
+        if wanted:
+            chosen.append(row)
+            for label in row.labels:
+                taken[label] += 1
+    return chosen
+
+
+def _example(dataset: Dataset, row: LabelledText) -> TrainingExample:
+    return TrainingExample(row.text, dataset.labels, tuple(float(label in row.labels) for label in dataset.labels))
+
+
+def _macro_f1(dataset: Dataset, test: list[TrainingExample], checkpoint) -> float:
+    logits = np.stack([one.numpy() for one in score_examples(checkpoint.model, checkpoint.tokenizers, test)])
+    truth = np.array([one.targets for one in test]) >= 0.5
+    return macro_f1(argmax_choice(logits), truth)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""`python -m benchmarks.zero_shot --data DIR`: how well a checkpoint classifies sets it has never seen.
+
+DIR holds folders with meta.json and data.jsonl.gz. Of each set the first rows of its test split after a shuffle with
+seed 0 are scored under its own label names. macro-F1 is that of the highest label; micro-F1 and the calibration error
+(15 bins over all pairs of text and label) are those of the sigmoid. `mean_macro_f1` is the mean over the sets.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from model.errors import ModelError
+from model.scorer import Scorer
+from model.training.data import TrainingExample
+from model.training.datasets import Dataset, find_datasets, read_dataset, shuffled
+from model.training.evaluation import (
+    argmax_choice,
+    best_micro_f1,
+    expected_calibration_error,
+    macro_f1,
+    micro_f1,
+    sigmoid,
+)
+from model.training.scoring import score_set
+
+
+@dataclass(frozen=True, slots=True)
+class SetFigures:
+    """One set's figures; best_micro_f1 is at the best single threshold for the set."""
+
+    name: str
+    labels: int
+    texts: int
+    macro_f1: float
+    best_micro_f1: float
+    micro_f1: float
+    expected_calibration_error: float
+    texts_per_second: float
+
+
+def main() -> None:
+    """Print the table, and write it as JSON with --report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.zero_shot", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder of sets, or one set")
+    parser.add_argument("--rows", type=int, default=300, help="test rows of each set; 0 for all")
+    parser.add_argument("--model", help="checkpoint; default: the starter")
+    parser.add_argument("--max-tokens", type=int, default=128, help="window of a text")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--report", type=Path, help="write the figures as JSON to this file")
+    options = parser.parse_args()
+    try:
+        figures = run(options.data, options.rows or None, options.model, options.max_tokens, options.threads)
+    except ModelError as error:
+        sys.exit(str(error))
+    mean_macro_f1 = float(np.mean([figure.macro_f1 for figure in figures]))
+    Console().print(table(figures))
+    print(f"mean_macro_f1 {mean_macro_f1:.4f}")
+    if options.report is not None:
+        report = {"mean_macro_f1": mean_macro_f1, "sets": [asdict(figure) for figure in figures]}
+        options.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def run(
+    data: Path, rows: int | None, model: str | None, max_tokens: int, threads: int | None = None
+) -> list[SetFigures]:
+    """Figures of every set under `data` that has test rows."""
+    if model is None:
+        from model.starter import build_starter
+
+        model = str(build_starter())
+    scorer = Scorer.load(model, max_tokens=max_tokens, threads=threads)
+    datasets = [dataset for folder in find_datasets(data) if (dataset := read_dataset(folder)).test]
+    return [figures_of(scorer, dataset, rows) for dataset in datasets]
+
+
+def figures_of(scorer: Scorer, dataset: Dataset, rows: int | None) -> SetFigures:
+    """Score one set and measure."""
+    examples = [
+        TrainingExample(row.text, dataset.labels, tuple(float(label in row.labels) for label in dataset.labels))
+        for row in shuffled(dataset.test, rows)
+    ]
+    scored = score_set(scorer, examples)
+    probabilities = sigmoid(scored.logits)
+    return SetFigures(
+        name=dataset.name,
+        labels=len(dataset.labels),
+        texts=len(examples),
+        macro_f1=macro_f1(argmax_choice(scored.logits), scored.truth),
+        best_micro_f1=best_micro_f1(probabilities, scored.truth)[0],
+        micro_f1=micro_f1(probabilities >= 0.5, scored.truth),
+        expected_calibration_error=expected_calibration_error(probabilities, scored.truth),
+        texts_per_second=scored.texts_per_second,
+    )
+
+
+def table(figures: list[SetFigures]) -> Table:
+    """One row per set and a last one of means."""
+    shown = Table("set", "labels", "texts", "macro-F1", "best micro-F1", "micro-F1 at 0.5", "ECE", "texts/s")
+    for one in figures:
+        shown.add_row(one.name, str(one.labels), str(one.texts), *_values(one))
+    names = ("macro_f1", "best_micro_f1", "micro_f1", "expected_calibration_error", "texts_per_second")
+    means = [float(np.mean([getattr(one, name) for one in figures])) for name in names]
+    shown.add_section()
+    shown.add_row("mean", "", "", *(f"{value:.4f}" for value in means[:4]), f"{means[4]:.0f}")
+    return shown
+
+
+def _values(one: SetFigures) -> list[str]:
+    values = (one.macro_f1, one.best_micro_f1, one.micro_f1, one.expected_calibration_error)
+    return [*(f"{value:.3f}" for value in values), f"{one.texts_per_second:.0f}"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""From a trained label tower to the space that the starter is built from."""
+
+import dataclasses
+from pathlib import Path
+
+from torch import Tensor
+
+from model.starter.space import Space
+from model.training.starter.calibrator import StatisticsCalibrator
+from model.training.starter.label_tower import LORA_SCALE, LabelTower
+
+
+def trained_space(tower: LabelTower, calibrator: StatisticsCalibrator | None) -> Space:
+    """What training changed, in the starter's own terms; LoRA's scale is multiplied into its upper factor."""
+    changes: dict[str, tuple[Tensor, Tensor]] = {}
+    state = tower.trained_state()
+    for name, up in state.items():
+        if ".lora_B." in name:
+            layer = name.removeprefix("bert.").partition(".lora_B.")[0]
+            changes[f"{layer}.weight"] = (up * LORA_SCALE, state[name.replace(".lora_B.", ".lora_A.")])
+    return dataclasses.replace(
+        tower.space,
+        label_weight=state["head.weight"],
+        label_shift=state["head.bias"],
+        scale=float(state["log_scale"].exp()),
+        tower_changes=changes,
+        calibrator={} if calibrator is None else calibrator.stored(),
+    )
+
+
+def write_space(path: Path, space: Space) -> None:
+    """Write the file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    space.write(partial)
+    partial.replace(path)
