@@ -249,7 +249,9 @@ class Pipeline:
                 log.warning("some results were not acknowledged in time and will be made again")
         finally:
             for partition in partitions:
-                self._publishing.pop(partition).cancel()
+                # A rebalance may begin while a stop already drains: both give up the same partitions.
+                if publishing := self._publishing.pop(partition, None):
+                    publishing.cancel()
                 self._recorder.partition_closed(partition)
 
 
