@@ -48,6 +48,7 @@ class Selection(Generic[M]):
         "max_seconds",
         "max_tokens",
         "messages",
+        "reserved_seconds",
         "seconds",
         "set_aside",
         "squared_tokens",
@@ -59,6 +60,7 @@ class Selection(Generic[M]):
         self._per_square = cost_model.seconds_per_squared_token
         self.seconds = cost_model.fixed_seconds
         self.max_seconds = max_seconds
+        self.reserved_seconds = 0.0
         self.max_tokens = max_tokens
         self.messages: list[M] = []
         self.full: BatchReason | None = None
@@ -68,7 +70,7 @@ class Selection(Generic[M]):
         """Seconds that the message adds."""
         return self._per_token * queued.token_count + self._per_square * queued.squared_tokens
 
-    def offer(self, queued: Queued[M], reserved_seconds: float = 0.0) -> float | None:
+    def offer(self, queued: Queued[M]) -> float | None:
         """Put the message in if it fits; the first always does, whatever its size. Returns the seconds it adds, or None
         when it does not fit: `full` says why then."""
         seconds = self._per_token * queued.token_count + self._per_square * queued.squared_tokens
@@ -76,7 +78,7 @@ class Selection(Generic[M]):
             if self.token_count + queued.token_count > self.max_tokens:
                 self.full = BatchReason.TOKENS
                 return None
-            if self.seconds + seconds > self.max_seconds - reserved_seconds:
+            if self.seconds + seconds > self.max_seconds - self.reserved_seconds:
                 self.full = BatchReason.DURATION
                 return None
         self.messages.append(queued.message)

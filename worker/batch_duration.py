@@ -49,7 +49,7 @@ class BatchDuration:
         self._mean_seconds: list[float] = []
         self._decayed = np.zeros((3, 0))
         self._started: float | None = None
-        self._updated = 0.0
+        self._updated = -math.inf
         self._moved = -math.inf
 
     def arrived(
@@ -75,7 +75,7 @@ class BatchDuration:
     def update(self, now: float, fixed_seconds: float, longest_seconds: float, residual_quantile: float) -> float:
         """The duration to cap batches at, at most 0.1 s old."""
         if self._started is None:
-            self._started = self._updated = now - UPDATE_SECONDS
+            self._started = now - UPDATE_SECONDS
         if now - self._updated >= UPDATE_SECONDS:
             self._fold(now)
             if self._places:
@@ -107,6 +107,7 @@ class BatchDuration:
     def _choose(self, now: float, fixed_seconds: float, longest_seconds: float, residual_quantile: float) -> None:
         messages, device_seconds, budgets = self._decayed
         weights = np.array(self._weights)
+        longest_seconds = max(longest_seconds, 1.3 * fixed_seconds)
         loads = np.maximum(device_seconds * (self.load / max(device_seconds.sum(), 1e-12)), 1e-12)
         counted = _fair_shares(loads, weights, 1 - fixed_seconds / longest_seconds) / loads
         durations = _grid(max(1.3 * fixed_seconds, SHORTEST_SECONDS), longest_seconds)

@@ -1,5 +1,6 @@
 """Chooses which waiting messages the device scores next. Pure: the caller gives the time, nothing waits, no I/O."""
 
+import heapq
 import math
 from collections import deque
 from collections.abc import Callable
@@ -127,7 +128,7 @@ class Batcher(Generic[M]):
         waiting, cost = self._waiting, self._cost_model
         if not waiting.messages:
             return math.inf
-        longest = max(self._longest_seconds(), 2 * cost.fixed_seconds)
+        longest = self._longest_seconds()
         duration = self._duration.update(now, cost.fixed_seconds, longest, cost.residual_quantile)
         total = cost.predict(waiting.token_count, waiting.squared_tokens)
         if total <= duration and waiting.token_count <= self._max_batch_tokens and self._drops_late is None:
@@ -135,9 +136,9 @@ class Batcher(Generic[M]):
             return self._everything() if wake <= now else wake
         horizon = now + self.publish_seconds + min(duration, total) * cost.residual_quantile
         selection: Selection[M] = Selection(cost, duration, self._max_batch_tokens)
-        reserved_seconds = self._take_overdue(selection, now)
-        self._take_viable(selection, horizon, reserved_seconds)
-        reason = selection.full
+        self._take_overdue(selection, now)
+        self._take_viable(selection, horizon)
+        reason, selection.reserved_seconds = selection.full, 0.0
         if not selection.messages:
             selection.max_seconds = max(duration, min(longest, cost.fixed_seconds / (1 - CATCH_UP_EFFICIENCY)))
             reason = BatchReason.CATCH_UP
@@ -214,14 +215,14 @@ class Batcher(Generic[M]):
         ride_seconds = wanted * self._cost_model.residual_quantile
         return self._waiting.earliest_deadline() - self.publish_seconds - ride_seconds
 
-    def _take_overdue(self, selection: Selection[M], now: float) -> float:
-        """Let the late lane save up for the oldest late message. Returns the seconds to leave free for late messages.
-        One that is too long to ride along with others goes first once there is enough for it."""
+    def _take_overdue(self, selection: Selection[M], now: float) -> None:
+        """Let the late lane save up for the oldest late message, and reserve what it has. One that is too long to ride
+        along with others goes first once there is enough for it."""
         waiting = self._waiting
         oldest = waiting.oldest_late()
         if oldest is None or now < oldest.deadline + LATE_PATIENCE_SECONDS:
             self._late_credit_seconds = 0.0
-            return 0.0
+            return
         seconds = self._cost_model.marginal(oldest.token_count, oldest.squared_tokens)
         credit = self._late_credit_seconds + LATE_SHARE * selection.max_seconds
         self._late_credit_seconds = min(credit, max(selection.max_seconds, seconds))
@@ -229,38 +230,48 @@ class Batcher(Generic[M]):
         if long and self._late_credit_seconds >= seconds:
             self._offer_late(selection, oldest)
         late_seconds = self._cost_model.marginal(waiting.late_token_count, waiting.late_squared_tokens)
-        return min(self._late_credit_seconds, late_seconds)
+        selection.reserved_seconds = min(self._late_credit_seconds, late_seconds)
 
-    def _take_viable(self, selection: Selection[M], horizon: float, reserved_seconds: float) -> None:
+    def _take_viable(self, selection: Selection[M], horizon: float) -> None:
         """Most urgent first among the viable, until the selection is full."""
         waiting, share = self._waiting, self._share
         limit = share.least + SHARE_ALLOWANCE * selection.max_seconds
-        penalised: set[str] = set()
+        behind: list[tuple[float, str]] = []
         while selection.full is None and selection.set_aside < MOST_SET_ASIDE:
-            first = waiting.pop_first()
-            if first is None:
+            rank = waiting.next_rank()
+            if behind and behind[0][0] <= rank:
+                tenant = heapq.heappop(behind)[1]
+            elif math.isinf(rank):
                 break
-            rank, queue = first
-            tenant = queue[0][2].tenant
-            ahead = share.clock(tenant) - limit
-            if ahead <= 0 or rank >= queue[0][0] + ahead:
-                share.charge(tenant, self._take_run(selection, queue, ahead, horizon, reserved_seconds))
+            else:
+                tenant = waiting.pop_first()
                 ahead = share.clock(tenant) - limit
-            if ahead > 0:
-                penalised.add(tenant)
-            if not waiting.put_back(tenant, max(0.0, ahead)):
+                if ahead > 0:
+                    heapq.heappush(behind, (rank + ahead, tenant))
+                    continue
+            queue = waiting.queue(tenant)
+            turn_ends = min(waiting.next_rank(), behind[0][0] if behind else math.inf)
+            share.charge(tenant, self._take_turn(selection, queue, share.clock(tenant) - limit, turn_ends, horizon))
+            ahead = share.clock(tenant) - limit
+            if not queue:
+                waiting.forget(tenant)
                 share.leave(tenant)
-        for tenant in penalised:
+            elif ahead > 0:
+                heapq.heappush(behind, (queue[0][0] + ahead, tenant))
+            else:
+                waiting.put_back(tenant)
+        for _, tenant in behind:
             waiting.put_back(tenant)
 
-    def _take_run(
-        self, selection: Selection[M], queue: deque[Entry[M]], ahead: float, horizon: float, reserved_seconds: float
+    def _take_turn(
+        self, selection: Selection[M], queue: deque[Entry[M]], ahead: float, turn_ends: float, horizon: float
     ) -> float:
-        """Take from one tenant until it is another's turn. Returns the device seconds by weight that it was given."""
-        given, bound = 0.0, self._waiting.next_rank()
+        """Take from one tenant until a rank at which it is another's turn. Returns the device seconds it was given,
+        divided by its weight."""
+        given = 0.0
         while queue:
             rank, _, queued = queue[0]
-            if given and rank + max(0.0, ahead + given) > bound:
+            if given and rank + max(0.0, ahead + given) > turn_ends:
                 break
             if queued.deadline < horizon:
                 if selection.set_aside == MOST_SET_ASIDE:
@@ -269,7 +280,7 @@ class Batcher(Generic[M]):
                 self._set_aside(queued)
                 selection.set_aside += 1
                 continue
-            seconds = selection.offer(queued, reserved_seconds)
+            seconds = selection.offer(queued)
             if seconds is None:
                 break
             queue.popleft()

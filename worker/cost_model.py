@@ -14,8 +14,11 @@ calibration samples keep the fixed and the per-token part apart: they never fade
 FORGETTING = 0.999
 RESIDUAL_QUANTILE = 0.95
 RESIDUAL_STEP = 0.05
-PACE_STEP = 0.05
+PACE_STEP = 0.1
 OUTLIER_RATIO = 2.0
+CHANGE_RATIO = 1.25
+"""Beyond it a calibrated device has changed its pace, which says nothing about the shape of its cost."""
+
 STATE_VERSION = 1
 
 Matrix = list[list[float]]
@@ -60,8 +63,8 @@ class CostModel:
     """Seconds = pace x (fixed + per token + per squared sequence length).
 
     The coefficients are fitted on relative error and describe the shape; `pace` follows a device that is faster or
-    slower than usual within some twenty batches. A sample beyond twice its prediction is an outlier: it moves
-    the pace a little and the residual quantile, never the coefficients.
+    slower than usual within some twenty batches. A sample far from its prediction moves the pace and the residual
+    quantile, never the coefficients; one beyond twice its prediction counts for the pace as twice.
     """
 
     def __init__(self, calibration: Iterable[CostSample] = ()) -> None:
@@ -128,8 +131,8 @@ class CostModel:
         self.residual_quantile = min(4.0, max(1.0, self.residual_quantile * step))
         bounded = min(OUTLIER_RATIO, max(1 / OUTLIER_RATIO, ratio))
         self.predicted_to_actual += PACE_STEP * (1 / ratio - self.predicted_to_actual)
-        self.pace *= 1 + PACE_STEP * (bounded - 1)
-        if ratio > OUTLIER_RATIO:
+        self.pace *= bounded**PACE_STEP
+        if ratio > OUTLIER_RATIO or (self.calibrated and not 1 / CHANGE_RATIO <= ratio <= CHANGE_RATIO):
             return
         for row in self._learnt:
             for column in range(3):

@@ -76,6 +76,8 @@ class Waiting(Generic[M]):
     def __init__(self) -> None:
         self._tenants: dict[str, deque[Entry[M]]] = {}
         self._by_rank: list[tuple[float, int, str]] = []
+        self._indexed: set[int] = set()
+        self._out: set[str] = set()
         self._late: list[Entry[M]] = []
         self._numbers = count()
         self.messages = 0
@@ -119,39 +121,47 @@ class Waiting(Generic[M]):
         queue = self._tenants.get(tenant)
         if queue is None:
             self._tenants[tenant] = deque((entry,))
-            heapq.heappush(self._by_rank, (rank, number, tenant))
+            self._index(rank, number, tenant)
             return True
         if rank >= queue[-1][0]:
             queue.append(entry)
         else:
             insort(queue, entry)
             if queue[0] is entry:
-                heapq.heappush(self._by_rank, (rank, number, tenant))
+                self._index(rank, number, tenant)
         return False
 
-    def pop_first(self) -> tuple[float, deque[Entry[M]]] | None:
-        """The queue of the tenant with the lowest rank, and that rank. The caller takes from its left, then says
-        `taken` and `put_back`."""
-        while self._by_rank:
-            rank, number, tenant = heapq.heappop(self._by_rank)
-            queue = self._tenants.get(tenant)
-            if queue and queue[0][1] == number:
-                return rank, queue
-        return None
-
     def next_rank(self) -> float:
-        """A rank up to which the queue of `pop_first` may be taken from before another's turn comes."""
-        return self._by_rank[0][0] if self._by_rank else math.inf
+        """The lowest rank among the tenants in the index; infinite when there is none."""
+        while self._by_rank:
+            rank, number, tenant = self._by_rank[0]
+            queue = self._tenants.get(tenant)
+            if queue and queue[0][1] == number and tenant not in self._out:
+                return rank
+            self._unindex()
+        return math.inf
 
-    def put_back(self, tenant: str, rank_penalty: float = 0.0) -> bool:
-        """Index the tenant's first message again, ranked later by a penalty; false if it has none left."""
-        queue = self._tenants.get(tenant)
-        if not queue:
-            self._tenants.pop(tenant, None)
-            return False
-        rank, number, _ = queue[0]
-        heapq.heappush(self._by_rank, (rank + rank_penalty, number, tenant))
-        return True
+    def pop_first(self) -> str:
+        """Take the tenant that `next_rank` found out of the index. The caller takes messages from the left of its
+        queue, says `taken`, and puts the tenant back or, if its queue is empty, forgets it."""
+        tenant = self._unindex()
+        self._out.add(tenant)
+        return tenant
+
+    def queue(self, tenant: str) -> deque[Entry[M]]:
+        """A tenant's messages by rank."""
+        return self._tenants[tenant]
+
+    def put_back(self, tenant: str) -> None:
+        """Put the tenant into the index again."""
+        self._out.discard(tenant)
+        rank, number, _ = self._tenants[tenant][0]
+        self._index(rank, number, tenant)
+
+    def forget(self, tenant: str) -> None:
+        """The tenant has no message left that may be in time."""
+        self._out.discard(tenant)
+        del self._tenants[tenant]
 
     def taken(self, messages: int, token_count: int, squared_tokens: int) -> None:
         """The caller took these out of a queue."""
@@ -199,8 +209,18 @@ class Waiting(Generic[M]):
         self.squared_tokens = self.late_squared_tokens + sum(queued.squared_tokens for queued in others)
         self._late = [(queued.timestamp, queued.number, queued) for queued in late]
         heapq.heapify(self._late)
-        self._tenants, self._by_rank = {}, []
+        self._tenants, self._by_rank, self._indexed = {}, [], set()
         for queued in others:
             self._tenants.setdefault(queued.tenant, deque()).append((queued.rank, queued.number, queued))
         for tenant in self._tenants:
             self.put_back(tenant)
+
+    def _index(self, rank: float, number: int, tenant: str) -> None:
+        if number not in self._indexed:
+            self._indexed.add(number)
+            heapq.heappush(self._by_rank, (rank, number, tenant))
+
+    def _unindex(self) -> str:
+        _, number, tenant = heapq.heappop(self._by_rank)
+        self._indexed.discard(number)
+        return tenant

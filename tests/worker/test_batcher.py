@@ -198,7 +198,7 @@ def test_weights_divide_the_device_between_tenants_that_wait():
 
 
 def test_publishing_time_is_part_of_being_in_time():
-    viable, late = Item(deadline=0.09), Item(deadline=0.09)
+    viable, late = Item(deadline=0.085), Item(deadline=0.085)
     for item, publish_seconds, expected in ((viable, 0.0, 0), (late, 0.08, 1)):
         batcher = make_batcher(max_batch_tokens=400, publish_seconds=publish_seconds)
         batcher.add(item, 0.0)

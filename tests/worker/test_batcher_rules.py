@@ -1,6 +1,7 @@
 """What holds of the batcher for any sequence of arrivals, batches, failures and revocations, on a virtual clock."""
 
 import math
+import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,6 +168,25 @@ def test_the_same_arrivals_give_the_same_batches(arrived: list[Item]):
         add_all(batcher, arrived)
         outcomes.append([(batch.messages, batch.reason, batch.predicted_seconds) for batch in drain(batcher)])
     assert outcomes[0] == outcomes[1]
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=20, deadline=None)
+def test_many_tenants_in_overload_lose_no_message(source: random.Random):
+    """Tenants fall behind their share and come back, while newcomers overtake what waits."""
+    batcher = make_batcher(max_batch_tokens=1000)
+    now, added, out = 0.0, 0, 0
+    for _ in range(60):
+        for _ in range(source.randrange(40)):
+            budget = source.choice((0.05, 0.3, 3.0))
+            tenant, tokens = f"tenant {source.randrange(30)}", source.randrange(1, 400)
+            batcher.add(Item(now + budget * source.random(), tokens, tenant, 1.0, budget), now)
+            added += 1
+        decision = batcher.next_batch(now)
+        if isinstance(decision, Batch):
+            out += len(decision.messages)
+            now += decision.predicted_seconds
+    assert out + sum(len(batch.messages) for batch in drain(batcher, now)) == added
 
 
 @given(st.integers(1, 40), st.floats(0.05, 0.9))
