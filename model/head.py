@@ -72,6 +72,8 @@ class ClassificationHead(nn.Module):
 
     clamped_norm: ClassVar[bool] = True
     """Which of the reference's two normalisations applies; see `normalise`."""
+    pools_text: ClassVar[bool] = True
+    """Whether the text vector is made by `pooling_strategy`."""
 
     def __init__(self, config: GliclassConfig) -> None:
         super().__init__()
@@ -80,7 +82,7 @@ class ClassificationHead(nn.Module):
         sizes = (config.encoder_size, config.hidden_size, config.projector_hidden_act, config.dropout)
         self.text_projector = FeaturesProjector(*sizes)
         self.classes_projector = FeaturesProjector(*sizes)
-        self.scorer = build_scorer(config)
+        self.scorer = build_scorer(config, pools_text=self.pools_text)
         if config.use_lstm:
             if config.hidden_size != config.encoder_size or config.hidden_size % 2:
                 raise CheckpointError(

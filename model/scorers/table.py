@@ -10,8 +10,10 @@ from model.scorers.pairwise import HopfieldScorer, MlpScorer, SimpleScorer, Weig
 SCORER_TYPES = ("simple", "weighted-dot", "mlp", "hopfield", "cross-attn")
 
 
-def build_scorer(config: GliclassConfig) -> nn.Module:
+def build_scorer(config: GliclassConfig, *, pools_text: bool = True) -> nn.Module:
     """The scorer that `scorer_type` names, with random weights.
+
+    pools_text: whether the architecture makes its text vector by `pooling_strategy`.
 
     Raises:
         CheckpointError: an unknown type, or sizes and pooling that the type cannot work with.
@@ -23,7 +25,11 @@ def build_scorer(config: GliclassConfig) -> nn.Module:
         raise CheckpointError(
             f"scorer_type {kind!r} needs hidden_size ({size}) equal to the encoder's ({config.encoder_size})"
         )
-    if (config.pooling_strategy == "pass") != (kind == "cross-attn"):
+    if kind == "cross-attn" and not pools_text:
+        raise CheckpointError(
+            f"scorer_type 'cross-attn' reads the tokens of a text; {config.architecture_type} gives one vector"
+        )
+    if pools_text and (config.pooling_strategy == "pass") != (kind == "cross-attn"):
         raise CheckpointError(
             f"pooling_strategy {config.pooling_strategy!r} with scorer_type {kind!r}: "
             "'pass' and 'cross-attn' work only with each other"
