@@ -210,4 +210,4 @@ def test_the_layers_serve_without_embeddings() -> None:
 
 def test_an_even_convolution_is_refused() -> None:
     with pytest.raises(CheckpointError, match="conv_kernel_size is 4; an even size"):
-        PackedDeberta(DebertaV2Config(**SIZES, conv_kernel_size=4))
+        PackedDeberta(DebertaV2Config(**{**SIZES, "conv_kernel_size": 4}))

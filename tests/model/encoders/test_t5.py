@@ -55,9 +55,10 @@ SIZES: dict[str, Any] = {
     "relative_attention_max_distance": 20,
     "decoder_start_token_id": 0,
 }
+V1_1: dict[str, Any] = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 VARIANTS: dict[str, tuple[AnyT5Config, type[nn.Module], type[nn.Module]]] = {
     "t5": (T5Config(**SIZES), T5EncoderModel, T5Model),
-    "t5 v1.1": (T5Config(**SIZES, feed_forward_proj="gated-gelu", tie_word_embeddings=False), T5EncoderModel, T5Model),
+    "t5 v1.1": (T5Config(**SIZES, **V1_1), T5EncoderModel, T5Model),
     "mt5": (MT5Config(**SIZES), MT5EncoderModel, MT5Model),
     "umt5": (UMT5Config(**SIZES), UMT5EncoderModel, UMT5Model),
     "umt5, gated silu": (UMT5Config(**SIZES, feed_forward_proj="gated-silu"), UMT5EncoderModel, UMT5Model),
