@@ -36,7 +36,7 @@ def kafka(certificates: Certificates) -> Iterator[LocalKafka]:
         "MUTUAL": Listener("SSL", {**tls, "ssl.client.auth": "required"}),
         "LOGIN": Listener("SASL_SSL", {**tls, **SCRAM, "scram-sha-512.sasl.jaas.config": SCRAM_LOGIN}),
     }
-    with LocalKafka(listeners=listeners, scram_users={"alice": "correct horse"}) as running:
+    with LocalKafka(properties=FAST_FAILOVER, listeners=listeners, scram_users={"alice": "correct horse"}) as running:
         yield running
 
 
