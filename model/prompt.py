@@ -12,11 +12,13 @@ import numpy as np
 
 from model.errors import LabelSetError
 from model.label_set import LabelSet
+from model.long_text import Combine, LongText, LongTextMode
 from model.tokenizer import EXAMPLE_MARKER, NOTHING, SEPARATOR_MARKER, PieceTokenizer, TokenIds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+DEFAULT_LONG_TEXT = LongText()
 MIN_TEXT_TOKENS = 8
 """A label set that leaves less than this for the text is refused."""
 
@@ -128,19 +130,32 @@ def examples_piece(label_set: LabelSet, tokenizer: PieceTokenizer) -> TokenIds:
     return np.concatenate([*pieces, tokenizer.encode("", marker=SEPARATOR_MARKER)])
 
 
-def fit(prompt: Prompt, piece: TokenIds, tokenizer: PieceTokenizer, max_tokens: int) -> tuple[TokenIds, int]:
-    """The sequence of a text piece in its prompt, and how many tokens were cut to fit `max_tokens`."""
+def fit(
+    prompt: Prompt, piece: TokenIds, tokenizer: PieceTokenizer, max_tokens: int, long_text: LongText = DEFAULT_LONG_TEXT
+) -> tuple[list[TokenIds], int]:
+    """The sequences of a text piece in its prompt, and how many of its tokens none of them holds.
+
+    One sequence, or one for each window of a text beyond `max_tokens`.
+    """
     room = max_tokens - len(prompt.before) - (tokenizer.special_count if prompt.specials else 0)
-    if prompt.cuts_after:
+    if prompt.cuts_after and long_text.mode is LongTextMode.TRUNCATE:
         body = np.concatenate([piece, prompt.after])
-        kept = body[:room]
-        cut = len(body) - len(kept)
-    else:
-        kept_piece = piece[: room - len(prompt.after)]
-        kept = np.concatenate([kept_piece, prompt.after])
-        cut = len(piece) - len(kept_piece)
-    body = np.concatenate([prompt.before, kept])
-    return (tokenizer.sequence(body) if prompt.specials else body), cut
+        return [_finished(prompt, tokenizer, body[:room])], max(0, len(body) - room)
+    # The glue in front of and behind the text is repeated in every sequence.
+    front = len(tokenizer.encode(prompt.slot.prefix, marker=prompt.slot.marker))
+    back = len(tokenizer.encode(prompt.slot.suffix)) if prompt.slot.suffix else 0
+    front, text, behind = np.split(piece, [min(front, len(piece) - back), len(piece) - back])
+    parts = long_text.parts(len(text), max(1, room - len(front) - len(behind) - len(prompt.after)))
+    sequences = [
+        _finished(prompt, tokenizer, np.concatenate([front, *(text[kept] for kept in part), behind, prompt.after]))
+        for part in parts
+    ]
+    return sequences, long_text.unread(len(text), parts)
+
+
+def _finished(prompt: Prompt, tokenizer: PieceTokenizer, body: TokenIds) -> TokenIds:
+    sequence = np.concatenate([prompt.before, body])
+    return tokenizer.sequence(sequence) if prompt.specials else sequence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,43 +164,53 @@ class EncodedText:
 
     Attributes:
         passes: the sequences to run.
-        targets: for each label set asked for, where its scores come from: (pass, place among the pass's label sets).
+        targets: for each label set asked for, where its scores come from: (pass, place among the pass's label sets),
+            several where the text is read in windows.
+        combine: how the scores of several windows become one.
         token_count: tokens that the device will run.
         truncated_token_count: tokens of the text (and of what the architecture lets it push out) that no pass holds.
     """
 
     passes: tuple[TextPass, ...]
     targets: tuple[tuple[tuple[int, int], ...], ...]
+    combine: Combine
     token_count: int
     truncated_token_count: int
 
 
 def encode_text(
-    text: str, prepared: Sequence[PreparedLabelSet], tokenizer: PieceTokenizer, max_tokens: int
+    text: str,
+    prepared: Sequence[PreparedLabelSet],
+    tokenizer: PieceTokenizer,
+    max_tokens: int,
+    long_text: LongText = DEFAULT_LONG_TEXT,
 ) -> EncodedText:
     """The sequences that score `text` under every prepared label set.
 
-    Label sets with equal prompt keys share a sequence. The cut reported is that of the sequence that cuts most.
+    Label sets with equal prompt keys share sequences. The cut reported is that of the label set that cuts most.
     """
     pieces: dict[TextSlot, TokenIds] = {}
     groups: dict[str, dict[str, PreparedLabelSet]] = {}
     for label_set in prepared:
         groups.setdefault(label_set.prompt.key, {}).setdefault(label_set.key, label_set)
     passes: list[TextPass] = []
-    places: dict[str, tuple[int, int]] = {}
+    places: dict[str, tuple[tuple[int, int], ...]] = {}
     cut_tokens = 0
     for group in groups.values():
         label_sets = tuple(group.values())
         prompt = label_sets[0].prompt
         if prompt.slot not in pieces:
             pieces[prompt.slot] = prompt.slot.encode(tokenizer, text)
-        token_ids, cut = fit(prompt, pieces[prompt.slot], tokenizer, max_tokens)
-        places |= {label_set.key: (len(passes), place) for place, label_set in enumerate(label_sets)}
-        passes.append(TextPass(token_ids, label_sets))
+        sequences, cut = fit(prompt, pieces[prompt.slot], tokenizer, max_tokens, long_text)
+        indices = range(len(passes), len(passes) + len(sequences))
+        for place, label_set in enumerate(label_sets):
+            places[label_set.key] = tuple((index, place) for index in indices)
+        passes += [TextPass(token_ids, label_sets) for token_ids in sequences]
         cut_tokens = max(cut_tokens, cut)
     return EncodedText(
         passes=tuple(passes),
-        targets=tuple((places[label_set.key],) for label_set in prepared),
+        targets=tuple(places[label_set.key] for label_set in prepared),
+        combine=long_text.combine,
         token_count=sum(len(text_pass.token_ids) for text_pass in passes),
         truncated_token_count=cut_tokens,
     )

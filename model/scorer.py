@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model.checkpoint import Checkpoint, GliclassModel, load_checkpoint
 from model.errors import ModelError
 from model.label_set import LabelSet, validate
+from model.long_text import LongText, combine_windows
 from model.precision import (
     CHECK_LABEL_SETS,
     CHECK_TEXTS,
@@ -21,7 +22,7 @@ from model.precision import (
     choose_dtype,
     probability_deviation,
 )
-from model.prompt import EncodedText, PreparedLabelSet, TextPass, encode_text
+from model.prompt import DEFAULT_LONG_TEXT, EncodedText, PreparedLabelSet, TextPass, encode_text
 
 logger = logging.getLogger(__name__)
 
@@ -130,9 +131,14 @@ class Scorer:
         self._prepared[key] = prepared
         return prepared
 
-    def encode(self, text: str, prepared: Sequence[PreparedLabelSet]) -> EncodedText:
-        """Tokenise a text for its label sets. A text beyond the window is cut: see `truncated_token_count`."""
-        return encode_text(text, prepared, self._tokenizers.text, self.max_tokens)
+    def encode(
+        self, text: str, prepared: Sequence[PreparedLabelSet], long_text: LongText = DEFAULT_LONG_TEXT
+    ) -> EncodedText:
+        """Tokenise a text for its label sets.
+
+        A text beyond the window is read as `long_text` says; what is not read is counted in `truncated_token_count`.
+        """
+        return encode_text(text, prepared, self._tokenizers.text, self.max_tokens, long_text)
 
     def score(self, batch: Sequence[EncodedText]) -> list[list[Logits]]:
         """Logits of a batch, float32 [labels], for each text and each of its label sets.
@@ -156,7 +162,12 @@ class Scorer:
         results: list[list[Logits]] = []
         first = 0
         for encoded in batch:
-            results.append([of_pass[first + index][place] for ((index, place),) in encoded.targets])
+            results.append(
+                [
+                    combine_windows([of_pass[first + index][place] for index, place in target], encoded.combine)
+                    for target in encoded.targets
+                ]
+            )
             first += len(encoded.passes)
         return results
 

@@ -35,7 +35,7 @@ def test_a_text_is_cut_to_the_window_and_the_cut_is_counted(
     text: int, before: int, after: int, cuts_after: bool
 ) -> None:
     prompt = Prompt(1, "k", before=ids(before, 5), after=ids(after, 6), cuts_after=cuts_after)
-    sequence, cut = fit(prompt, ids(text), TOKENIZER, max_tokens=20)
+    [sequence], cut = fit(prompt, ids(text), TOKENIZER, max_tokens=20)
     whole = before + text + after + 2
     assert len(sequence) == min(whole, 20)
     assert cut == max(0, whole - 20)
@@ -47,7 +47,7 @@ def test_a_text_is_cut_to_the_window_and_the_cut_is_counted(
 
 def test_a_prompt_may_stand_without_special_tokens() -> None:
     prompt = Prompt(1, "k", before=ids(2), specials=False)
-    assert fit(prompt, ids(3, 8), TOKENIZER, 10)[0].tolist() == [7, 7, 8, 8, 8]
+    assert fit(prompt, ids(3, 8), TOKENIZER, 10)[0][0].tolist() == [7, 7, 8, 8, 8]
 
 
 def test_a_label_set_that_leaves_no_room_for_a_text_is_refused() -> None:
@@ -88,9 +88,9 @@ def test_one_label_set_asked_for_twice_is_run_once() -> None:
 
 
 def test_the_largest_cut_is_reported() -> None:
-    long_glue = TextSlot(prefix="0123456789")
+    long_glue = TextSlot(prefix="01234")
     encoded = encode_text("hello", [prepared("a", "x"), prepared("b", "y", long_glue)], TOKENIZER, 12)
-    assert encoded.truncated_token_count == 10 + 5 - (12 - 2 - 2)
+    assert encoded.truncated_token_count == 5 + 5 - (12 - 2 - 2)
     assert encode_text("hi", [prepared("a", "x")], TOKENIZER, 12).truncated_token_count == 0
 
 
