@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from model.long_text import LongText
 from model.scorer import EncodedText, PreparedLabelSet
 from schemas.records import DeadLetterReason
 from worker.codec import RecordDecoder, RecordError
@@ -21,7 +22,7 @@ from worker.telemetry.tracing import Tracing
 class Encodes(Protocol):
     """What admission needs of a model; called from a thread of its own."""
 
-    def encode(self, text: str, prepared: Sequence[PreparedLabelSet]) -> EncodedText: ...
+    def encode(self, text: str, prepared: Sequence[PreparedLabelSet], long_text: LongText) -> EncodedText: ...
 
 
 class Admission:
@@ -63,7 +64,7 @@ class Admission:
                 record, DeadLetterReason.TENANT_UNKNOWN, detail, trace, tenant=decoded.tenant
             )
         try:
-            encoded = self._model.encode(decoded.text, policy.prepared)
+            encoded = self._model.encode(decoded.text, policy.prepared, policy.long_text)
         except Exception as error:  # whatever a tokenizer makes of a hostile text is that record's failure alone
             return self._dead_letters.result(
                 record, DeadLetterReason.MODEL_ERROR, type(error).__name__, trace, tenant=decoded.tenant

@@ -47,7 +47,7 @@ class Classifier:
     def classify(self, texts: Iterable[str]) -> Iterator[Classified]:
         """One result per text, in order, each as soon as it is there."""
         for text in texts:
-            encoded = self._scorer.encode(text, self._policy.prepared)
+            encoded = self._scorer.encode(text, self._policy.prepared, self._policy.long_text)
             tasks = decide(self._policy, self._scorer.score([encoded])[0])
             yield Classified(tasks, encoded.truncated_token_count)
 

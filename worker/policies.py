@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from model.errors import LabelSetError
 from model.label_set import Example, LabelSet
+from model.long_text import Combine, LongText, LongTextMode
+from schemas import policy as schema
 from schemas.policy import PolicyFile, Task, TenantPolicy
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class CompiledPolicy:
     policy: TenantPolicy
     tasks: tuple[CompiledTask, ...]
     prepared: "tuple[PreparedLabelSet, ...]"
+    long_text: LongText
     latency_budget_seconds: float
     weight: float
 
@@ -153,7 +156,7 @@ def _reused(known: CompiledPolicy | None, policy: TenantPolicy) -> CompiledPolic
 def _compiled(
     tenant: str, policy: TenantPolicy, path: str, model: PreparesLabelSets, options: CompileOptions
 ) -> CompiledPolicy:
-    lines = _unserved(policy, path) + [
+    lines = [
         f"{path}.routes.{number}.topic: {route.topic!r} is {use}; choose another"
         for number, route in enumerate(policy.routes)
         if (use := options.reserved_topics.get(route.topic)) is not None
@@ -172,12 +175,20 @@ def _compiled(
         )
     if lines:
         raise PolicyError(lines)
-    prepared_sets = tuple(task.prepared for task in tasks)
-    budget, weight = policy.latency_budget_seconds, policy.weight
-    return CompiledPolicy(tenant, policy_version(policy), policy, tuple(tasks), prepared_sets, budget, weight)
+    return CompiledPolicy(
+        tenant,
+        policy_version(policy),
+        policy,
+        tuple(tasks),
+        tuple(task.prepared for task in tasks),
+        _long_text(policy.long_text),
+        policy.latency_budget_seconds,
+        policy.weight,
+    )
 
 
-def _unserved(policy: TenantPolicy, path: str) -> list[str]:
-    """What the schema knows and this version does not do: refused, since ignoring it would look like obeying."""
-    mode = policy.long_text.mode
-    return [] if mode == "truncate" else [f"{path}.long_text.mode: {mode} is not served by this version; use truncate"]
+def _long_text(written: schema.LongText) -> LongText:
+    """What the policy says of long texts, with the model's own defaults for what it leaves open."""
+    chosen = {"overlap_tokens": written.overlap_tokens, "combine": written.pool and Combine(written.pool)}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return LongText(LongTextMode(written.mode), **given)

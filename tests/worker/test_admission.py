@@ -25,6 +25,7 @@ POLICIES = PolicyFile.model_validate(
             "shop": {
                 "latency_budget_seconds": 2.0,
                 "weight": 3.0,
+                "long_text": {"mode": "windows", "overlap_tokens": 8, "pool": "mean"},
                 "tasks": {
                     "queue": {"mode": "single", "labels": ["billing", "shipping"]},
                     "abuse": {"mode": "multi", "labels": ["insult"]},
@@ -36,7 +37,7 @@ POLICIES = PolicyFile.model_validate(
 
 
 class FailingTokenizer:
-    def encode(self, text, prepared):
+    def encode(self, text, prepared, long_text):
         raise RuntimeError(f"cannot read {text}")
 
 
@@ -96,6 +97,14 @@ async def test_a_text_that_the_tokenizer_fails_on_is_a_dead_letter_that_does_not
     assert dict(result.outgoing[0].headers)["gliclass-error"] == b"RuntimeError"
 
 
+async def test_a_long_text_is_read_as_its_policy_says(admission: Admission, partition: Partition):
+    value = json.dumps({"text": "many words " * 100, "tenant": "shop"}).encode()
+    (message,) = await admission.admit(partition, [consumer_record(value)])
+    assert isinstance(message, Message)
+    assert message.encoded.truncated_token_count == 0
+    assert len(message.encoded.passes) > len(message.policy.tasks)
+
+
 @pytest.mark.parametrize("timestamp_ms", [-1, 0, int((time.time() + 3600) * 1000)])
 async def test_without_a_usable_time_the_budget_runs_from_now(
     admission: Admission, partition: Partition, timestamp_ms: int
@@ -125,9 +134,9 @@ async def test_the_event_loop_is_free_while_records_are_admitted(scorer: Scorer,
         def __init__(self) -> None:
             self.released = threading.Event()
 
-        def encode(self, text, prepared):
+        def encode(self, text, prepared, long_text):
             assert self.released.wait(20)
-            return scorer.encode(text, prepared)
+            return scorer.encode(text, prepared, long_text)
 
     waiting = Waiting()
     admitting = asyncio.create_task(admission_of(waiting, scorer).admit(partition, [consumer_record()]))

@@ -6,6 +6,7 @@ from support.policies import NoModel, compiled_policy, compiled_set, policy_file
 
 from model.errors import LabelSetError
 from model.label_set import Example, LabelSet
+from model.long_text import Combine, LongText, LongTextMode
 from schemas.policy import PolicyFile
 from worker.policies import (
     DEFAULT_TENANT,
@@ -122,18 +123,20 @@ def test_a_route_back_into_the_stream_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "line"),
+    ("written", "expected"),
     [
+        ("weight: 1", LongText()),
+        ("long_text: {mode: head_tail}", LongText(LongTextMode.HEAD_TAIL)),
+        ("long_text: {mode: windows}", LongText(LongTextMode.WINDOWS)),
         (
-            "long_text: {mode: windows}",
-            "tenants.acme.long_text.mode: windows is not served by this version; use truncate",
+            "long_text: {mode: windows, overlap_tokens: 0, pool: mean}",
+            LongText(LongTextMode.WINDOWS, overlap_tokens=0, combine=Combine.MEAN),
         ),
     ],
 )
-def test_what_this_version_does_not_do_is_refused_rather_than_ignored(written: str, line: str) -> None:
-    with pytest.raises(PolicyError) as caught:
-        compiled_set(f"tenants: {{acme: {{tasks: {{x: {{mode: multi, labels: [a]}}}}, {written}}}}}")
-    assert caught.value.lines == [line]
+def test_what_is_read_of_a_long_text_is_what_the_policy_says(written: str, expected: LongText) -> None:
+    policies = compiled_set(f"tenants: {{acme: {{tasks: {{x: {{mode: multi, labels: [a]}}}}, {written}}}}}")
+    assert policies.tenants["acme"].long_text == expected
 
 
 def test_an_unknown_tenant_has_no_policy_unless_there_is_a_default() -> None:
