@@ -1,7 +1,11 @@
 """The model that the settings name, or the starter."""
 
+import structlog
+
 from model.scorer import Scorer
 from schemas.settings import ModelSettings
+
+log = structlog.get_logger(__name__)
 
 
 def load_model(settings: ModelSettings) -> Scorer:
@@ -10,7 +14,7 @@ def load_model(settings: ModelSettings) -> Scorer:
     if path is None:
         from model.starter import build_starter  # its extra, `demo`, is not needed with a checkpoint of one's own
 
-        path = str(build_starter())
+        path = str(build_starter(on_progress=log.info))
     return Scorer.load(
         path,
         device=settings.device,
