@@ -32,8 +32,7 @@ class BiEncoderFused(BiEncoder):
         """Prompt, a space, markers, separator, text, examples; or the text first where `prompt_first` is off.
 
         A text that is too long loses its end, and with `prompt_first` the examples before it. Without `prompt_first`
-        the prompt touches the text's end and is cut with it. (The reference lets a long text push the markers out and
-        then fails.)
+        only the text is cut, where the reference lets it push the markers out and then fails.
         """
         tokenizer = tokenizers.text
         instruction = f"{label_set.prompt} " if label_set.prompt else ""

@@ -94,3 +94,9 @@ def test_a_fused_bi_encoder_needs_the_markers(tmp_path: Path) -> None:
         path.write_text(path.read_text().replace("<<LABEL>>", "<<OTHER>>"))
     with pytest.raises(CheckpointError, match="the tokenizer has no <<LABEL>>"):
         load_checkpoint(folder)
+
+
+def test_it_runs_in_bfloat16(tmp_path: Path) -> None:
+    scorer = Scorer.load(write_fused(tmp_path), dtype="bfloat16", deviation_limit=1.0)
+    assert scorer.dtype == torch.bfloat16
+    assert 0 < scorer.deviation < 0.05

@@ -189,3 +189,9 @@ def test_what_cannot_work_is_refused(tmp_path: Path, fields: dict[str, Any], mes
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(folder)
+
+
+def test_it_runs_in_bfloat16(tmp_path: Path) -> None:
+    scorer = Scorer.load(write_t5(tmp_path, architecture_type="encoder-decoder"), dtype="bfloat16", deviation_limit=1.0)
+    assert scorer.dtype == torch.bfloat16
+    assert 0 < scorer.deviation < 0.1
