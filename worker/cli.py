@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
+from worker.commands.dead_letters import dead_letters
 from worker.config import CONFIG_VARIABLE, ConfigurationError
 
 app = typer.Typer(
@@ -21,6 +22,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(dead_letters, name="dead-letters")
 
 ConfigOption = Annotated[
     Path | None,

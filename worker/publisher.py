@@ -113,7 +113,7 @@ class DisposableProducer:
                 try:
                     await producer.start()
                 except BaseException:
-                    await _stop(producer, CLIENT_CLOSE_SECONDS)
+                    await stop_producer(producer, CLIENT_CLOSE_SECONDS)
                     raise
                 self._producer = producer
             return self._producer
@@ -122,12 +122,12 @@ class DisposableProducer:
         """Let the next send begin with a fresh producer; the old one flushes what other partitions gave it."""
         if self._producer is producer:
             self._producer = None
-            task = asyncio.create_task(_stop(producer, self._timeout_seconds))
+            task = asyncio.create_task(stop_producer(producer, self._timeout_seconds))
             self._stopping.add(task)
             task.add_done_callback(self._stopping.discard)
 
 
-async def _stop(producer: AIOKafkaProducer, timeout_seconds: float) -> None:
+async def stop_producer(producer: AIOKafkaProducer, timeout_seconds: float) -> None:
     """Stop a producer that may be broken: `stop()` alone never returns while a record of it is stuck."""
     try:
         async with asyncio.timeout(timeout_seconds):
