@@ -38,5 +38,8 @@ def rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     shape = (states.shape[0], *(1 for _ in states.shape[1:-1]), half)
     cosine, sine = (part[0, :, :half].float().view(shape) for part in (cosine, sine))
     first, second = states.float().split(half, dim=-1)
-    turned = torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
-    return turned.to(states.dtype)
+    turned = (
+        (first * cosine).addcmul(second, sine, value=-1),
+        (second * cosine).addcmul(first, sine),
+    )
+    return torch.cat(turned, dim=-1).to(states.dtype)
