@@ -92,7 +92,20 @@ def run(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def check(config: ConfigOption = None) -> None:
+def check(
+    config: ConfigOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Only this checkpoint (folder or hub id), without a config."),
+    ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Compare the scores with the `gliclass` package, if it is installed.")
+    ] = False,
+    save_golden: Annotated[
+        Path | None, typer.Option(help="Write this checkpoint's scores of shipped texts to a file.")
+    ] = None,
+    golden: Annotated[Path | None, typer.Option(help="Compare today's scores with such a file.")] = None,
+) -> None:
     """Test everything that `run` needs, and say of each failure what to change.
 
     Settings and policies are parsed and linted, the brokers reached and logged into, topics looked up, record sizes
@@ -103,22 +116,34 @@ def check(config: ConfigOption = None) -> None:
 
     from rich.console import Console
 
+    from schemas.settings import ModelSettings
     from worker.check import run_checks
-    from worker.check_result import Outcome
+    from worker.check_result import CheckResult, Outcome
+    from worker.config import load_settings
+    from worker.score_checks import ScoreChecks, check_scores
 
     colours = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "red", Outcome.SKIPPED: "dim"}
     console = Console(soft_wrap=True, highlight=False)
+    results: list[CheckResult] = []
 
-    async def show_each() -> bool:
-        passed = True
+    def show(result: CheckResult) -> None:
+        style = colours[result.outcome]
+        console.print(f"[{style}]{result.outcome:<8}[/] {escape(result.name)}: {escape(result.detail)}")
+        results.append(result)
+
+    async def show_each() -> None:
         async for result in run_checks(config):
-            console.print(
-                f"[{colours[result.outcome]}]{result.outcome:<8}[/] {escape(result.name)}: {escape(result.detail)}"
-            )
-            passed = passed and result.ok
-        return passed
+            show(result)
 
-    _leave(ExitStatus.OK if asyncio.run(show_each()) else ExitStatus.FAILED)
+    if model is None:
+        asyncio.run(show_each())
+    scores = ScoreChecks(reference, golden, save_golden)
+    if scores.any and all(result.ok for result in results):
+        for result in check_scores(ModelSettings(path=model) if model else load_settings(config).model, scores):
+            show(result)
+    elif model is not None:
+        raise typer.BadParameter("--model alone checks nothing: add --reference, --golden or --save-golden")
+    _leave(ExitStatus.OK if all(result.ok for result in results) else ExitStatus.FAILED)
 
 
 @app.command()
