@@ -56,7 +56,7 @@ def main() -> None:
     for one in figures:
         values = (one.error_before, one.error_after, one.micro_f1_before, one.micro_f1_after, one.best)
         shown.add_row(one.name, *(f"{value:.3f}" for value in values))
-    Console().print(shown)
+    Console(width=120).print(shown)
     honest = sum(one.error_after <= GOAL_ERROR for one in figures)
     close = sum(one.micro_f1_after >= one.best - GOAL_GAP for one in figures)
     both = sum(one.error_after <= GOAL_ERROR and one.micro_f1_after >= one.best - GOAL_GAP for one in figures)

@@ -78,7 +78,7 @@ def main() -> None:
             gain,
             f"{one.seconds:.0f}",
         )
-    Console().print(shown)
+    Console(width=120).print(shown)
     print(f"mean_gain {np.mean([one.after - one.before for one in figures]):.4f}")
     if options.report is not None:
         options.report.write_text(json.dumps([asdict(one) for one in figures], indent=2) + "\n", encoding="utf-8")

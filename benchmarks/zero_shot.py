@@ -59,7 +59,7 @@ def main() -> None:
     except ModelError as error:
         sys.exit(str(error))
     mean_macro_f1 = float(np.mean([figure.macro_f1 for figure in figures]))
-    Console().print(table(figures))
+    Console(width=120).print(table(figures))
     print(f"mean_macro_f1 {mean_macro_f1:.4f}")
     if options.report is not None:
         report = {"mean_macro_f1": mean_macro_f1, "sets": [asdict(figure) for figure in figures]}

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from importlib.resources import files
@@ -17,6 +18,7 @@ from model.encoders.bert import PackedBert
 from model.packing import PackedBatch
 from model.starter import SPACE_FILE, build_starter, default_cache_dir
 from model.starter import towers as towers_module
+from model.starter.build import write_checkpoint
 from model.starter.space import Space
 from model.starter.towers import ONNX_ENTRY, Tower, fetch_tower
 
@@ -57,8 +59,11 @@ def test_the_starter_knows_what_a_plain_text_is_about(scorer: Scorer) -> None:
     assert [LABELS.labels[int(logits.argmax())] for (logits,) in scored] == ["shipping", "praise", "billing"]
 
 
-def test_scores_are_the_scaled_cosine_in_the_shared_space(tower: Tower, scorer: Scorer) -> None:
-    space = Space.read(Path(str(files("model.starter").joinpath(SPACE_FILE))))
+def test_scores_are_the_scaled_cosine_in_the_shared_space(tower: Tower, tmp_path: Path) -> None:
+    shipped = Space.read(Path(str(files("model.starter").joinpath(SPACE_FILE))))
+    space = dataclasses.replace(shipped, calibrator={})
+    write_checkpoint(tmp_path, tower, space)
+    scorer = Scorer.load(tmp_path, dtype="float32")
     text_encoder, label_encoder = PackedBert(tower.config).eval(), PackedBert(tower.config).eval()
     text_encoder.load_state_dict(tower.weights)
     label_encoder.load_state_dict(space.changed_tower(tower.weights))
