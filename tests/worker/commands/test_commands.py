@@ -1,0 +1,101 @@
+"""train, evaluate and calibrate as a user types them, on a checkpoint of a few kilobytes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from support.tiny_checkpoint import write_tiny_checkpoint
+from typer.testing import CliRunner
+
+from model.checkpoint import load_checkpoint
+from worker.commands.calibrate import calibrate
+from worker.commands.evaluate import evaluate
+from worker.commands.train import train
+
+LABELS = ["vowels", "digits"]
+TEXTS = [
+    ("aeiou", "vowels"),
+    ("oiea", "vowels"),
+    ("uuu", "vowels"),
+    ("1234", "digits"),
+    ("98", "digits"),
+    ("40 2", "digits"),
+]
+
+
+@pytest.fixture(name="app")
+def _app() -> typer.Typer:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    for command in (train, evaluate, calibrate):
+        app.command()(command)
+    return app
+
+
+@pytest.fixture(name="model")
+def _model(tmp_path: Path) -> str:
+    return str(write_tiny_checkpoint(tmp_path / "tiny"))
+
+
+def _rows(path: Path, rows: list[dict[str, object]]) -> str:
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def _data(tmp_path: Path) -> str:
+    rows: list[dict[str, object]] = [
+        {"text": text, "all_labels": LABELS, "true_labels": [label]} for text, label in TEXTS
+    ]
+    return _rows(tmp_path / "data.jsonl", rows)
+
+
+def _run(app: typer.Typer, *arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_train_writes_a_checkpoint_and_a_curve(app: typer.Typer, tmp_path: Path, model: str) -> None:
+    _run(app, "train", "--data", _data(tmp_path), "--out", str(tmp_path / "run"), "--model", model, "--epochs", "1")
+    assert load_checkpoint(tmp_path / "run" / "model").config.architecture_type == "uni-encoder"
+    assert (tmp_path / "run" / "loss.png").is_file()
+
+
+def test_train_takes_feedback_instead_of_labels(app: typer.Typer, tmp_path: Path, model: str) -> None:
+    rows: list[dict[str, object]] = [{"text": "aei", "labels": LABELS, "accepted": ["vowels"]}]
+    path = _rows(tmp_path / "feedback.jsonl", rows)
+    _run(app, "train", "--feedback", path, "--out", str(tmp_path / "run"), "--model", model, "--epochs", "1")
+    assert (tmp_path / "run" / "model" / "config.json").is_file()
+
+
+def test_evaluate_compares_two_checkpoints(app: typer.Typer, tmp_path: Path, model: str) -> None:
+    report, picture = tmp_path / "report.json", tmp_path / "confusion.png"
+    options = ["--model", model, "--compare", model, "--report", str(report), "--picture", str(picture)]
+    _run(app, "evaluate", "--data", _data(tmp_path), *options)
+    written = json.loads(report.read_text())
+    assert written["texts"] == 6
+    assert written["macro_f1_difference"]["difference"] == 0
+    assert picture.is_file()
+
+
+def test_calibrate_prints_a_patch_of_the_policy(app: typer.Typer, tmp_path: Path, model: str) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(yaml.safe_dump({"tenants": {"acme": {"tasks": {"kind": {"mode": "multi", "labels": LABELS}}}}}))
+    labelled = _rows(tmp_path / "labelled.jsonl", [{"text": text, "labels": [label]} for text, label in TEXTS])
+    options = ["--policy", str(policy), "--labelled", labelled, "--model", model, "--picture", str(tmp_path)]
+    patch = yaml.safe_load(_run(app, "calibrate", *options))
+    task = patch["tenants"]["acme"]["tasks"]["kind"]
+    assert task["calibration"].keys() == {"temperature", "bias"}
+    assert list(task["thresholds"]) == LABELS
+    assert (tmp_path / "kind.png").is_file()
+
+
+def test_a_label_the_policy_does_not_know_is_named_with_its_line(app: typer.Typer, tmp_path: Path, model: str) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(yaml.safe_dump({"tenants": {"acme": {"tasks": {"kind": {"mode": "multi", "labels": LABELS}}}}}))
+    labelled = _rows(tmp_path / "labelled.jsonl", [{"text": "a", "labels": ["vowel"]}])
+    result = CliRunner().invoke(app, ["calibrate", "--policy", str(policy), "--labelled", labelled, "--model", model])
+    assert result.exit_code == 1
+    assert "labelled.jsonl:1" in result.output
+    assert "vowel" in result.output
