@@ -113,6 +113,17 @@ class PolicySettings(SettingsModel):
 class DeliverySettings(SettingsModel):
     """How records in flight are brought home."""
 
+    guarantee: Literal["at_least_once", "exactly_once"] = Field(
+        default="at_least_once",
+        description="exactly_once: outputs and offset in one transaction of each partition, for readers with "
+        "read_committed; costs tens of milliseconds, and order is kept within a partition instead of a key.",
+    )
+    transaction_timeout_seconds: float = Field(
+        default=60.0,
+        ge=1,
+        le=900,
+        description="Exactly once: after this the brokers end a transaction; they refuse more than 15 min.",
+    )
     drain_budget_seconds: PositiveSeconds = Field(
         default=20.0,
         description="Time for records in flight on SIGTERM or revocation; below the orchestrator's grace period "
@@ -205,6 +216,16 @@ class Settings(BaseSettings):
     def _plain_text_has_no_fields(self) -> Self:
         if self.input.mapping.format == "text" and isinstance(self.output.payload, list):
             raise ValueError("output.payload: input.mapping.format text has no fields to choose; say all or none")
+        return self
+
+    @model_validator(mode="after")
+    def _transaction_outlasts_session(self) -> Self:
+        delivery, session_seconds = self.delivery, self.kafka.session_timeout_seconds
+        if delivery.guarantee == "exactly_once" and session_seconds > delivery.transaction_timeout_seconds:
+            raise ValueError(
+                "delivery.transaction_timeout_seconds: must not be below kafka.session_timeout_seconds "
+                f"({session_seconds:g}) with exactly_once, or brokers end transactions of a member still in its group"
+            )
         return self
 
     @model_validator(mode="after")

@@ -29,13 +29,14 @@ from worker.dead_letters import DeadLetters
 from worker.device import Device, DeviceError
 from worker.duplicates import Duplicates
 from worker.enrichment import Enrichment
+from worker.exactly_once import ExactlyOncePublisher
 from worker.health import Health
 from worker.kafka_client import client_options, connection_log, consumer_options, producer_options
 from worker.loading import load_model
 from worker.pipeline import Pipeline
 from worker.policies import CompileOptions, PolicyError, PolicySet, PolicyStore, compile_policies
 from worker.policy_watcher import PolicyWatcher
-from worker.publisher import AtLeastOncePublisher
+from worker.publisher import AtLeastOncePublisher, Publisher
 from worker.recorder import CONDITIONS, DEAD_LETTER_REACHABLE, Recorder
 from worker.stopping import StopSignal
 from worker.telemetry.logging import configure
@@ -142,14 +143,28 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
         device=device,
         model=model,
         enrichment=Enrichment(output.topic, model.digest, dead_letters, limits),
-        publisher=AtLeastOncePublisher(
-            partial(AIOKafkaProducer, **producer_options(kafka, max_request_bytes=min(limits.values()))),
-            dead_letter_topic=output.dead_letter_topic,
-            timeout_seconds=PUBLISH_TIMEOUTS * kafka.request_timeout_seconds,
-        ),
+        publisher=_publisher(settings, min(limits.values())),
         policies=watcher,
         recorder=recorder,
         stop=stop,
+    )
+
+
+def _publisher(settings: Settings, max_request_bytes: int) -> Publisher:
+    kafka, delivery = settings.kafka, settings.delivery
+    options = producer_options(kafka, max_request_bytes=max_request_bytes)
+    timeout_seconds = PUBLISH_TIMEOUTS * kafka.request_timeout_seconds
+    if delivery.guarantee == "at_least_once":
+        return AtLeastOncePublisher(
+            partial(AIOKafkaProducer, **options),
+            dead_letter_topic=settings.output.dead_letter_topic,
+            timeout_seconds=timeout_seconds,
+        )
+    options["transaction_timeout_ms"] = round(delivery.transaction_timeout_seconds * 1000)
+    return ExactlyOncePublisher(
+        lambda transactional_id: AIOKafkaProducer(**options, transactional_id=transactional_id),
+        group_id=kafka.group_id,
+        timeout_seconds=timeout_seconds,
     )
 
 

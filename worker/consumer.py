@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -12,6 +13,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from schemas.kafka_settings import KafkaSettings
 from worker.kafka_client import connection_log
 from worker.partition import Partition
+from worker.publisher import Publisher
 from worker.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -44,6 +46,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         settings: KafkaSettings,
         metrics: Metrics,
         *,
+        publisher: Publisher,
         opened: Callable[[Partition], None],
         drain: Callable[[Collection[Partition]], Awaitable[None]],
     ) -> None:
@@ -52,6 +55,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._topics = topics
         self._settings = settings
         self._metrics = metrics
+        self._publisher = publisher
         self._opened = opened
         self._drain = drain
         self._leaving = False
@@ -132,6 +136,8 @@ class GroupConsumer(ConsumerRebalanceListener):
 
     async def commit(self) -> None:
         """Commit every watermark that moved; a failure is logged and met again at the next commit."""
+        if self._publisher.commits_offsets:
+            return
         async with self._commit_lock:
             moved = {
                 topic_partition: (partition, partition.tracker.uncommitted)
@@ -211,13 +217,19 @@ class GroupConsumer(ConsumerRebalanceListener):
         if not assigned:
             return
         self._epoch += 1
+        # Before the offsets are read: the former owner may still be committing one.
+        await asyncio.gather(*(self._publisher.open(tp, partial(self._client.committed, tp)) for tp in assigned))
         committed = await asyncio.gather(*(self._client.committed(tp) for tp in assigned))
         bounds = await self._bounds(dict(zip(assigned, committed, strict=True)))
         for topic_partition, offset in zip(assigned, committed, strict=True):
             start = self._start_offset(topic_partition, offset, *bounds[topic_partition])
             self._client.seek(topic_partition, start)
             partition = Partition(
-                topic_partition.topic, topic_partition.partition, epoch=self._epoch, next_offset=start
+                topic_partition.topic,
+                topic_partition.partition,
+                epoch=self._epoch,
+                next_offset=start,
+                in_offset_order=self._publisher.commits_offsets,
             )
             self._partitions[topic_partition] = partition
             self._opened(partition)

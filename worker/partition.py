@@ -20,7 +20,8 @@ class Partition:
     Messages hold a reference to it, so what outlives the assignment can neither be published nor committed.
     """
 
-    def __init__(self, topic: str, number: int, *, epoch: int, next_offset: int) -> None:
+    def __init__(self, topic: str, number: int, *, epoch: int, next_offset: int, in_offset_order: bool = False) -> None:
+        """`in_offset_order`: results leave in the order of delivery, not only per key."""
         self.topic = topic
         self.number = number
         self.epoch = epoch
@@ -30,6 +31,7 @@ class Partition:
         self.blocked = False
         self.in_flight_bytes = 0
         self._delivered: dict[int, tuple[float, int]] = {}
+        self._in_offset_order = in_offset_order
         self._order: KeyOrder[Result] = KeyOrder()
         self._outbox: deque[Result] = deque()
         self._outbox_filled = asyncio.Event()
@@ -53,7 +55,7 @@ class Partition:
     def deliver(self, record: "ConsumerRecord[bytes | None, bytes | None]", now: float) -> None:
         """Take a fetched record into flight."""
         self.tracker.deliver(record.offset)
-        self._order.deliver(record.key, record.offset)
+        self._order.deliver(self._order_key(record.key), record.offset)
         self._delivered[record.offset] = (now, record.timestamp)
         self.in_flight_bytes += record_bytes(record)
         self._emptied.clear()
@@ -62,9 +64,12 @@ class Partition:
         """Accept a record's result; it is published after the earlier results of its key. Ignored once revoked."""
         if self.revoked:
             return
-        self._outbox.extend(self._order.release(result.key, result.offset, result))
+        self._outbox.extend(self._order.release(self._order_key(result.key), result.offset, result))
         if self._outbox:
             self._outbox_filled.set()
+
+    def _order_key(self, key: bytes | None) -> bytes | None:
+        return b"" if self._in_offset_order else key
 
     async def next_results(self) -> "list[Result]":
         """Everything that may be published now, in order; waits until there is something."""

@@ -20,7 +20,7 @@ from worker.message import Message, Result
 from worker.monitor import watch_backlog
 from worker.partition import Partition
 from worker.policy_watcher import PolicyWatcher
-from worker.publisher import AtLeastOncePublisher, PublishError
+from worker.publisher import Publisher, PublishError
 from worker.recorder import Recorder
 from worker.stopping import StopSignal
 from worker.telemetry.event_loop import measure_event_loop_lag
@@ -48,7 +48,7 @@ class Pipeline:
         device: Device,
         model: Scores,
         enrichment: Enrichment,
-        publisher: AtLeastOncePublisher,
+        publisher: Publisher,
         policies: PolicyWatcher,
         recorder: Recorder,
         stop: StopSignal,
@@ -59,6 +59,7 @@ class Pipeline:
             settings.input.topics,
             settings.kafka,
             recorder.metrics,
+            publisher=publisher,
             opened=self._start_publishing,
             drain=self._drain,
         )
@@ -204,7 +205,7 @@ class Pipeline:
             if not results:
                 results = await partition.next_results()
             try:
-                await self._publisher.publish(results)
+                await self._publisher.publish(partition, results)
             except PublishError as failure:
                 partition.blocked = True
                 self._recorder.publish_failed(partition, failure)
@@ -252,6 +253,7 @@ class Pipeline:
                 # A rebalance may begin while a stop already drains: both give up the same partitions.
                 if publishing := self._publishing.pop(partition, None):
                     publishing.cancel()
+                self._publisher.release(partition)
                 self._recorder.partition_closed(partition)
 
 

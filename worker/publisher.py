@@ -1,21 +1,51 @@
 """Publishing at least once: acknowledged before the offset may move."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from worker.message import Outgoing, Result
+from worker.partition import Partition
 
 log = structlog.get_logger(__name__)
 
 CLIENT_CLOSE_SECONDS = 1.0
 
+CommittedOffset = Callable[[], Awaitable[int | None]]
+"""Asks the group coordinator for the committed offset of one partition."""
+
 
 class PublishError(Exception):
     """Some records of a round were not acknowledged; the others are marked `acknowledged`."""
+
+
+class Publisher(Protocol):
+    """Brings results to their topics. What it promises of each is its own."""
+
+    @property
+    def commits_offsets(self) -> bool:
+        """Whether publishing also commits the offset; nobody else may then. Results must come in offset order."""
+        ...
+
+    async def open(self, topic_partition: TopicPartition, committed: CommittedOffset) -> None:
+        """A partition is assigned, and its committed offset not yet read. Raises KafkaError, TimeoutError."""
+        ...
+
+    async def publish(self, partition: Partition, results: Sequence[Result]) -> None:
+        """Publish what is not yet acknowledged. Raises PublishError: call again with the same results."""
+        ...
+
+    def release(self, partition: Partition) -> None:
+        """A partition was given up; nothing of it is published any more."""
+        ...
+
+    async def close(self, timeout_seconds: float) -> None:
+        """Stop within the time."""
+        ...
 
 
 class AtLeastOncePublisher:
@@ -24,6 +54,8 @@ class AtLeastOncePublisher:
     Per-key order holds because a partition's results are sent in order and its rounds follow one another.
     """
 
+    commits_offsets = False
+
     def __init__(
         self, create_producer: Callable[[], AIOKafkaProducer], *, dead_letter_topic: str, timeout_seconds: float
     ) -> None:
@@ -31,7 +63,13 @@ class AtLeastOncePublisher:
         self._outputs = DisposableProducer(create_producer, timeout_seconds)
         self._dead_letters = DisposableProducer(create_producer, timeout_seconds)
 
-    async def publish(self, results: Iterable[Result]) -> None:
+    async def open(self, topic_partition: TopicPartition, committed: CommittedOffset) -> None:
+        """Nothing to prepare: the producers are shared by all partitions."""
+
+    def release(self, partition: Partition) -> None:
+        """Nothing to give up: the producers are shared by all partitions."""
+
+    async def publish(self, partition: Partition, results: Sequence[Result]) -> None:
         """Send what is not yet acknowledged and wait for the brokers.
 
         Raises:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from support.kafka import admin_client, committed_offsets, create_topic, produce, unique_name
 
@@ -17,12 +17,14 @@ from worker.demo.local_kafka import LocalKafka
 from worker.kafka_client import consumer_options
 from worker.message import Result
 from worker.partition import Partition, record_bytes
+from worker.publisher import AtLeastOncePublisher
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.tracing import NOT_TRACED
 
 pytestmark = pytest.mark.integration
 
 PATIENCE_SECONDS = 30.0
+PUBLISHER = AtLeastOncePublisher(AIOKafkaProducer, dead_letter_topic="dead", timeout_seconds=1.0)
 
 
 def finish(partition: Partition, record: Record) -> None:
@@ -62,7 +64,13 @@ async def join(kafka: LocalKafka) -> AsyncIterator[Join]:
             )
             create = partial(AIOKafkaConsumer, **consumer_options(kafka_settings))
             member = GroupConsumer(
-                create, [topic], kafka_settings, Metrics(), opened=lambda partition: None, drain=drain
+                create,
+                [topic],
+                kafka_settings,
+                Metrics(),
+                publisher=PUBLISHER,
+                opened=lambda partition: None,
+                drain=drain,
             )
             stack.push_async_callback(member.stop, 5.0)
             await member.start()
@@ -71,9 +79,7 @@ async def join(kafka: LocalKafka) -> AsyncIterator[Join]:
         yield start
 
 
-async def test_only_what_is_complete_is_committed_and_the_next_member_goes_on_from_there(
-    kafka: LocalKafka, join: Join
-):
+async def test_only_what_is_complete_is_committed_and_the_next_member_goes_on_from_there(kafka: LocalKafka, join: Join):
     topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
     await produce(kafka.bootstrap_servers, topic, [b"%d" % number for number in range(10)])
     member = await join(topic, group)
@@ -107,7 +113,7 @@ async def test_a_second_member_takes_over_without_gap_and_old_partitions_stay_re
         (partition.number, offset)
         for member in (first, second)
         for partition in member.partitions
-        for offset in partition._delivered  # noqa: SLF001
+        for offset in partition._delivered
     }
     while unfinished - in_flight:
         for member in (first, second):
@@ -163,7 +169,7 @@ async def test_an_offset_that_retention_passed_is_said_and_counted(kafka: LocalK
         await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=7)})
     member = await join(topic, group)
     assert [record.offset for _, record in await fetch(member, 3)] == [7, 8, 9]
-    assert member._metrics.records_skipped.labels(topic)._value.get() == 5  # noqa: SLF001
+    assert member._metrics.records_skipped.labels(topic)._value.get() == 5
 
 
 async def test_a_login_that_is_refused_ends_the_start_at_once():
@@ -188,7 +194,13 @@ async def test_a_login_that_is_refused_ends_the_start_at_once():
         )
         create = partial(AIOKafkaConsumer, **consumer_options(settings))
         member = GroupConsumer(
-            create, ["topic"], settings, Metrics(), opened=lambda partition: None, drain=nothing_to_drain
+            create,
+            ["topic"],
+            settings,
+            Metrics(),
+            publisher=PUBLISHER,
+            opened=lambda partition: None,
+            drain=nothing_to_drain,
         )
         with pytest.raises(BrokerRefusalError, match="username and password"):
             await member.start()

@@ -11,12 +11,14 @@ from schemas.kafka_settings import KafkaSettings
 from worker.demo.local_kafka import LocalKafka
 from worker.kafka_client import producer_options
 from worker.message import Outgoing, Result
+from worker.partition import Partition
 from worker.publisher import AtLeastOncePublisher, PublishError
 from worker.telemetry.tracing import NOT_TRACED
 
 pytestmark = pytest.mark.integration
 
 TIMEOUT_SECONDS = 3.0
+PARTITION = Partition("in", 0, epoch=1, next_offset=0)
 
 
 def result(offset: int, *outgoing: Outgoing) -> Result:
@@ -48,7 +50,7 @@ async def publisher(settings: KafkaSettings, dead_letter_topic: str) -> AsyncIte
 async def test_a_round_is_published_in_order_with_keys_and_headers(publisher: AtLeastOncePublisher, kafka: LocalKafka):
     topic = await create_topic(kafka.bootstrap_servers, "out")
     results = [result(number, record(topic, b"%d" % number)) for number in range(100)]
-    await publisher.publish(results)
+    await publisher.publish(PARTITION, results)
     assert all(each.acknowledged for each in results)
     written = await read_all(kafka.bootstrap_servers, topic)
     assert [each.value for each in written] == [b"%d" % number for number in range(100)]
@@ -61,7 +63,7 @@ async def test_a_missing_dead_letter_topic_stops_no_output(
     topic = await create_topic(kafka.bootstrap_servers, "out")
     good, dead = result(0, record(topic, b"good")), result(1, record(dead_letter_topic, b"dead"))
     with pytest.raises(PublishError, match=dead_letter_topic):
-        await publisher.publish([dead, good])
+        await publisher.publish(PARTITION, [dead, good])
     assert (good.acknowledged, dead.acknowledged) == (True, False)
     assert [each.value for each in await read_all(kafka.bootstrap_servers, topic)] == [b"good"]
 
@@ -70,12 +72,12 @@ async def test_a_record_that_the_broker_refuses_does_not_poison_the_next_round(
     publisher: AtLeastOncePublisher, kafka: LocalKafka
 ):
     topic = await create_topic(kafka.bootstrap_servers, "out", config={"max.message.bytes": "2000"})
-    await publisher.publish([result(0, record(topic, b"before"))])
+    await publisher.publish(PARTITION, [result(0, record(topic, b"before"))])
     too_large = result(1, record(topic, b"x" * 5000))
     with pytest.raises(PublishError, match="MessageSizeTooLarge"):
-        await publisher.publish([too_large])
+        await publisher.publish(PARTITION, [too_large])
     after = result(2, record(topic, b"after"))
-    await publisher.publish([after])
+    await publisher.publish(PARTITION, [after])
     assert after.acknowledged
     assert [each.value for each in await read_all(kafka.bootstrap_servers, topic)] == [b"before", b"after"]
 
@@ -84,5 +86,5 @@ async def test_only_what_was_not_acknowledged_is_sent_again(publisher: AtLeastOn
     topic = await create_topic(kafka.bootstrap_servers, "out")
     results = [result(0, record(topic, b"first")), result(1, record(topic, b"second"))]
     results[0].outgoing[0].acknowledged = True
-    await publisher.publish(results)
+    await publisher.publish(PARTITION, results)
     assert [each.value for each in await read_all(kafka.bootstrap_servers, topic)] == [b"second"]

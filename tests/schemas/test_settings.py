@@ -70,6 +70,11 @@ def test_the_environment_goes_before_the_file_value_by_value(monkeypatch: pytest
         ({"input": {"topics": []}}, "input.topics: List should have at least 1 item after validation, not 0"),
         ({"input": {"topics": ["a", "a"]}}, "input.topics: names a topic twice: remove one"),
         (
+            {"delivery": {"guarantee": "exactly_once", "transaction_timeout_seconds": 44}},
+            "delivery.transaction_timeout_seconds: must not be below kafka.session_timeout_seconds (45) with "
+            "exactly_once, or brokers end transactions of a member still in its group",
+        ),
+        (
             {"delivery": {"drain_budget_seconds": 50}},
             "kafka.rebalance_timeout_seconds: must be above delivery.drain_budget_seconds (50), "
             "or the partitions are given away before the drain ends",

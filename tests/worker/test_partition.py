@@ -50,6 +50,16 @@ async def test_results_of_a_key_come_out_in_input_order(partition: Partition):
     assert [result.offset for result in await partition.next_results()] == [0, 1]
 
 
+async def test_in_offset_order_no_result_overtakes_another_of_whatever_key():
+    partition = Partition("in", 0, epoch=1, next_offset=0, in_offset_order=True)
+    records = [record(0, b"a"), record(4), record(5, b"b")]
+    for each in records:
+        partition.deliver(each, now=0.0)
+    for each in reversed(records):
+        partition.conclude(result_of(each))
+    assert [result.offset for result in await partition.next_results()] == [0, 4, 5]
+
+
 async def test_a_revoked_partition_accepts_no_result(partition: Partition):
     partition.deliver(record(0), now=0.0)
     partition.revoked = True
