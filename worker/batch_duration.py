@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-RATE_SECONDS = 3.0
+RATE_SECONDS = 5.0
 UPDATE_SECONDS = 0.1
 MOVE_SECONDS = 0.5
 MOVE_RATIO = 1.1
@@ -14,7 +14,7 @@ GOODPUT_TOLERANCE = 0.003
 
 BUDGET_RATIO = 1.05
 SHORTEST_SECONDS = 1e-3
-QUIET_MESSAGES = 0.01
+QUIET_MESSAGES = 0.5
 LATE_SHARE = 0.05
 """Of the device, for late messages while not all can be in time."""
 
@@ -30,15 +30,16 @@ class BatchDuration:
 
     A message waits up to D for the running batch and then rides D itself; a longer D spends a smaller share of the
     device on the fixed cost. Of the durations that are as good as the best the longest is taken: taking all that
-    waits already keeps batches short at low load, and only a long D drains a backlog. What a tenant sends beyond its
-    fair share does not count. Nothing measured of latency feeds back, so nothing oscillates.
+    waits already keeps batches short at low load, and only a long D drains a backlog. A tenant counts by the square
+    root of its messages, those beyond its fair share left out. Nothing measured of latency feeds back, so nothing
+    oscillates.
     """
 
     def __init__(self) -> None:
         self.seconds = 0.0
         """The duration chosen; 0 before anything arrived."""
         self.load = 0.0
-        """Arriving device seconds per second, fixed cost not counted, over about the last three seconds."""
+        """Arriving device seconds per second, fixed cost not counted, over about the last five seconds."""
         self.seconds_per_message = 0.0
         """Device seconds of a recent message, without its share of the fixed cost."""
         self._places: dict[str, int] = {}
@@ -111,7 +112,8 @@ class BatchDuration:
         loads = np.maximum(device_seconds * (self.load / max(device_seconds.sum(), 1e-12)), 1e-12)
         counted = _fair_shares(loads, weights, 1 - fixed_seconds / longest_seconds) / loads
         durations = _grid(max(1.3 * fixed_seconds, SHORTEST_SECONDS), longest_seconds)
-        by_budget = _grouped(budgets / messages, loads * counted, weights * messages * counted)
+        importance = weights * np.sqrt(messages * counted)
+        by_budget = _grouped(budgets / messages, loads * counted, importance)
         goodput = _goodput(durations, fixed_seconds, residual_quantile, *by_budget)
         chosen = float(durations[goodput >= goodput.max() - GOODPUT_TOLERANCE][-1])
         far = not self.seconds / MOVE_RATIO <= chosen <= self.seconds * MOVE_RATIO

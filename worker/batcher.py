@@ -2,7 +2,6 @@
 
 import heapq
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
@@ -11,16 +10,13 @@ from worker.batch import Batch, BatchReason, Selection
 from worker.batch_duration import LATE_SHARE, BatchDuration
 from worker.cost_model import CostModel
 from worker.fair_share import FairShare
-from worker.waiting import Entry, M, Queued, Waiting
-
-SHARE_ALLOWANCE = 0.5
-"""Batch durations that a tenant may be ahead of the one that was given least before it counts as later."""
+from worker.waiting import M, Queued, Waiting
 
 COST_AVERSION = 2.0
 """A message of k times its tenant's mean cost counts as due 2 (k - 1) batch durations later, by one budget at most:
 when not all can be in time, several short ones are rather than one long one. Relative to its tenant: none loses."""
 
-LATE_PATIENCE_SECONDS = 1.0
+LATE_PATIENCE_SECONDS = 2.0
 """For how long the late wait for spare room before they get their share of every batch."""
 
 CATCH_UP_EFFICIENCY = 0.98
@@ -55,7 +51,7 @@ class Batcher(Generic[M]):
 
     * A message is viable while its deadline is at least one full batch away. A batch is never shortened to rescue its
       head: that lowers throughput exactly when it is short, and makes the next messages late too.
-    * What is no longer viable waits for spare room; after a second it gets 5% of every batch.
+    * What is no longer viable waits for spare room; after two seconds it gets 5% of every batch.
     * A tenant's messages count as due later by what the tenant is ahead of its weighted fair share.
     * No timer: an idle device takes what is there (unless `defer_efficiency` asks to wait for company).
     """
@@ -235,7 +231,7 @@ class Batcher(Generic[M]):
     def _take_viable(self, selection: Selection[M], horizon: float) -> None:
         """Most urgent first among the viable, until the selection is full."""
         waiting, share = self._waiting, self._share
-        limit = share.least + SHARE_ALLOWANCE * selection.max_seconds
+        share.begin_decision(selection.max_seconds)
         behind: list[tuple[float, str]] = []
         while selection.full is None and selection.set_aside < MOST_SET_ASIDE:
             rank = waiting.next_rank()
@@ -245,33 +241,30 @@ class Batcher(Generic[M]):
                 break
             else:
                 tenant = waiting.pop_first()
-                ahead = share.clock(tenant) - limit
-                if ahead > 0:
-                    heapq.heappush(behind, (rank + ahead, tenant))
+                penalty = share.penalty(tenant)
+                if penalty > 0:
+                    heapq.heappush(behind, (rank + penalty, tenant))
                     continue
             queue = waiting.queue(tenant)
             turn_ends = min(waiting.next_rank(), behind[0][0] if behind else math.inf)
-            share.charge(tenant, self._take_turn(selection, queue, share.clock(tenant) - limit, turn_ends, horizon))
-            ahead = share.clock(tenant) - limit
+            share.charge(tenant, self._take_turn(selection, tenant, turn_ends, horizon))
             if not queue:
                 waiting.forget(tenant)
                 share.leave(tenant)
-            elif ahead > 0:
-                heapq.heappush(behind, (queue[0][0] + ahead, tenant))
+            elif (penalty := share.penalty(tenant)) > 0:
+                heapq.heappush(behind, (queue[0][0] + penalty, tenant))
             else:
                 waiting.put_back(tenant)
         for _, tenant in behind:
             waiting.put_back(tenant)
 
-    def _take_turn(
-        self, selection: Selection[M], queue: deque[Entry[M]], ahead: float, turn_ends: float, horizon: float
-    ) -> float:
+    def _take_turn(self, selection: Selection[M], tenant: str, turn_ends: float, horizon: float) -> float:
         """Take from one tenant until a rank at which it is another's turn. Returns the device seconds it was given,
         divided by its weight."""
-        given = 0.0
+        queue, given = self._waiting.queue(tenant), 0.0
         while queue:
             rank, _, queued = queue[0]
-            if given and rank + max(0.0, ahead + given) > turn_ends:
+            if given and rank + self._share.penalty(tenant, given) > turn_ends:
                 break
             if queued.deadline < horizon:
                 if selection.set_aside == MOST_SET_ASIDE:

@@ -2,6 +2,13 @@
 
 import heapq
 
+ALLOWANCE = 0.5
+"""Batch durations that a tenant may be ahead of the one that was given least before it is penalised."""
+
+MOST_PENALTY = 5.0
+"""Batch durations that a penalty amounts to at most. Enough for others to come in time before a flood with a tight
+budget; no more, or messages that can wait would go before those that cannot."""
+
 
 class FairShare:
     """A virtual clock per waiting tenant: the device seconds it was given, divided by its weight.
@@ -14,6 +21,7 @@ class FairShare:
         self._clocks: dict[str, float] = {}
         self._waiting: set[str] = set()
         self._order: list[tuple[float, str]] = []
+        self._limit = self._most = 0.0
 
     def enter(self, tenant: str) -> None:
         """The tenant has messages again that can be in time."""
@@ -42,6 +50,15 @@ class FairShare:
             clock = self._clocks[tenant] + virtual_seconds
             self._clocks[tenant] = clock
             heapq.heappush(self._order, (clock, tenant))
+
+    def begin_decision(self, duration_seconds: float) -> None:
+        """Measure penalties from what the waiting tenants were given until now, in units of this batch duration."""
+        self._limit = self.least + ALLOWANCE * duration_seconds
+        self._most = MOST_PENALTY * duration_seconds
+
+    def penalty(self, tenant: str, more: float = 0.0) -> float:
+        """Seconds later that the waiting tenant's messages count as due, if it were given this much more."""
+        return min(self._most, max(0.0, self._clocks[tenant] + more - self._limit))
 
     def clock(self, tenant: str) -> float:
         """Device seconds given to the waiting tenant, divided by its weight."""
