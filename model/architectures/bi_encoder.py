@@ -95,7 +95,7 @@ def label_sequences(label_set: LabelSet, tokenizers: Tokenizers) -> tuple[TokenI
     for index, sequence in enumerate(sequences):
         if len(sequence) > tokenizers.max_label_tokens:
             raise LabelSetError(
-                f"labels[{index}] ({label_set.labels[index][:60]!r}) is {len(sequence)} tokens long with its description; "
+                f"labels[{index}] ({label_set.labels[index][:60]!r}) has {len(sequence)} tokens with its description; "
                 f"the label tower reads {tokenizers.max_label_tokens}; shorten it"
             )
     return sequences

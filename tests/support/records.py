@@ -1,5 +1,7 @@
 """Consumer records as aiokafka gives them."""
 
+from typing import Any, cast
+
 from aiokafka import ConsumerRecord
 
 
@@ -11,7 +13,7 @@ def consumer_record(
     offset: int = 0,
     timestamp_ms: int = -1,
 ) -> "ConsumerRecord[bytes | None, bytes | None]":
-    return ConsumerRecord(
+    return ConsumerRecord[Any, Any](
         topic="in",
         partition=0,
         offset=offset,
@@ -22,5 +24,5 @@ def consumer_record(
         checksum=None,
         serialized_key_size=len(key or b""),
         serialized_value_size=len(value or b""),
-        headers=headers,
+        headers=cast(Any, headers),
     )

@@ -38,9 +38,9 @@ def write_tiny_checkpoint(folder: Path, *, architecture: str = "uni-encoder", se
         label_model_config=encoder if bi_encoder else None,
         label_model_name=str(folder) if bi_encoder else None,
         architecture_type=architecture,
-        class_token_index=tokenizer.convert_tokens_to_ids(MARKERS[0]),
-        text_token_index=tokenizer.convert_tokens_to_ids(MARKERS[1]),
-        example_token_index=tokenizer.convert_tokens_to_ids(MARKERS[2]),
+        class_token_index=len(tokenizer) - 3,
+        text_token_index=len(tokenizer) - 2,
+        example_token_index=len(tokenizer) - 1,
         prompt_first=True,
     )
     torch.manual_seed(seed)

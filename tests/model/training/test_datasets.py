@@ -17,7 +17,7 @@ def _set(folder: Path, meta: object, rows: list[object]) -> Path:
 
 
 def test_a_set_is_read_with_its_splits(tmp_path: Path) -> None:
-    rows = [{"text": "t", "labels": ["a"]}, {"text": "u", "labels": [], "split": "test"}]
+    rows: list[object] = [{"text": "t", "labels": ["a"]}, {"text": "u", "labels": [], "split": "test"}]
     dataset = read_dataset(_set(tmp_path / "one", {"labels": ["a", "b"], "task": "multi-label"}, rows))
     assert dataset.multi_label
     assert dataset.train == (LabelledText("t", ("a",)),)

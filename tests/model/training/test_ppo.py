@@ -178,7 +178,7 @@ def test_a_toy_policy_learns_the_right_answer_from_rewards_alone() -> None:
 @pytest.mark.parametrize("name", ["clip", "value_weight", "kl_weight", "entropy_weight"])
 def test_a_negative_weight_is_refused_by_name(name: str) -> None:
     with pytest.raises(DataError, match=name):
-        PpoSettings(**{name: -1.0})
+        replace(PpoSettings(), **{name: -1.0})
 
 
 @given(st.lists(st.floats(-6, 6), min_size=5, max_size=5), st.lists(st.floats(-6, 6), min_size=5, max_size=5))
