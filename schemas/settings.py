@@ -135,6 +135,14 @@ class DeliverySettings(SettingsModel):
     commit_interval_seconds: PositiveSeconds = Field(
         default=1.0, description="A crash repeats at most what was published in this time, with equal record ids."
     )
+    flood_share: Probability = Field(
+        default=0.2,
+        description="Share of dead letters above which the worker stops rather than empty a topic into them; 1: never.",
+    )
+    flood_window_seconds: PositiveSeconds = Field(default=300.0, description="Over which flood_share is taken.")
+    flood_least_dead_letters: int = Field(
+        default=100, ge=1, description="Fewer dead letters in the window never stop the worker."
+    )
 
     @model_validator(mode="after")
     def _floor_inside_budget(self) -> Self:

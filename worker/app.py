@@ -33,7 +33,7 @@ from worker.exactly_once import ExactlyOncePublisher
 from worker.health import Health
 from worker.kafka_client import client_options, connection_log, consumer_options, producer_options
 from worker.loading import load_model
-from worker.pipeline import Pipeline
+from worker.pipeline import FloodError, Pipeline
 from worker.policies import CompileOptions, PolicyError, PolicySet, PolicyStore, compile_policies
 from worker.policy_watcher import PolicyWatcher
 from worker.publisher import AtLeastOncePublisher, Publisher
@@ -56,7 +56,7 @@ REBALANCES_OF_SILENCE = 2
 
 
 CONFIGURATION_ERRORS = (ConfigurationError, MissingExporterError, PolicyError)
-EXPECTED_ERRORS = (AdminError, BrokerRefusalError, DeviceError, KafkaError, ModelError, OffsetLostError)
+EXPECTED_ERRORS = (AdminError, BrokerRefusalError, DeviceError, FloodError, KafkaError, ModelError, OffsetLostError)
 FLUSH_SECONDS = 2.0
 FIRST_LOOKUP_RETRY_SECONDS, LONGEST_LOOKUP_RETRY_SECONDS = 0.5, 15.0
 

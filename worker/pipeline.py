@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 import structlog
 from aiokafka import AIOKafkaConsumer
 
+from schemas.records import DeadLetterReason
 from schemas.settings import Settings
 from worker.admission import Admission
 from worker.backpressure import Backpressure, Load
@@ -16,6 +17,7 @@ from worker.consumer import GroupConsumer, Record
 from worker.device import Bisected, Device, Logits, Scores
 from worker.duplicates import Duplicates, Known, New
 from worker.enrichment import Enrichment
+from worker.flood_limit import FloodLimit
 from worker.message import Message, Result
 from worker.monitor import watch_backlog
 from worker.partition import Partition
@@ -31,6 +33,10 @@ FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.2, 10.0
 LONGEST_IDLE_SECONDS = 1.0
 LAST_FETCH_SECONDS = 2.0
 MESSAGES_PER_LOOP_TURN = 64
+
+
+class FloodError(Exception):
+    """So many records became dead letters that more than the records must be wrong."""
 
 
 class Pipeline:
@@ -76,6 +82,10 @@ class Pipeline:
         self._stop = stop
         self._work_arrived = asyncio.Event()
         self._scored: asyncio.Queue[tuple[Batch[Message], Bisected[Logits]]] = asyncio.Queue()
+        delivery = settings.delivery
+        self._flood_limit = FloodLimit(
+            delivery.flood_share, delivery.flood_window_seconds, delivery.flood_least_dead_letters
+        )
         self._publishing: dict[Partition, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -204,6 +214,7 @@ class Pipeline:
         while True:
             if not results:
                 results = await partition.next_results()
+                self._refuse_flood(results)
             try:
                 await self._publisher.publish(partition, results)
             except PublishError as failure:
@@ -219,6 +230,20 @@ class Pipeline:
             partition.published(acknowledged)
             self._recorder.published(acknowledged)
             results = [result for result in results if not result.acknowledged]
+
+    def _refuse_flood(self, results: list[Result]) -> None:
+        """End the worker before it publishes a flood of dead letters: they stay in their topic, uncommitted."""
+        # Late ones are left out: they tell of load, which stopping only makes worse.
+        dead = [result for result in results if result.dead_letter_reason not in (None, DeadLetterReason.LATE)]
+        limit = self._flood_limit
+        if limit.count(len(results), len(dead), time.monotonic()):
+            reasons = ", ".join(sorted({str(result.dead_letter_reason) for result in dead}))
+            raise FloodError(
+                f"{limit.dead_letters} of {limit.results} records became dead letters within "
+                f"{self._settings.delivery.flood_window_seconds:g} s (of late: {reasons or 'none'}): correct the "
+                "input, the policies or the mapping, or raise delivery.flood_share; "
+                "what was not published is delivered again"
+            )
 
     async def _commit(self) -> None:
         self._recorder.watch("commit")

@@ -48,8 +48,8 @@ async def all_done(stream: Stream, count: int) -> Outcome:
 
 
 async def test_each_input_comes_out_once_through_kill_9_dead_letters_included(stream: Stream):
-    ids = await stream.produce_messages(100, tenant="nobody")
-    ids += await stream.produce_messages(2000, first=100, text=LONG_TEXT)
+    ids = await stream.produce_messages(50, tenant="nobody")
+    ids += await stream.produce_messages(2000, first=50, text=LONG_TEXT)
     settings = stream.settings(delivery=EXACTLY_ONCE)
     for number, until in enumerate((200, 600)):
         with WorkerProcess(stream.folder, settings, f"killed-{number}") as worker:
@@ -59,7 +59,7 @@ async def test_each_input_comes_out_once_through_kill_9_dead_letters_included(st
         outcome = await all_done(stream, len(ids))
         assert await asyncio.to_thread(worker.terminate) == 0
     assert outcome.ids == dict.fromkeys(ids, 1)
-    assert outcome.reasons == {"tenant_unknown": 100}
+    assert outcome.reasons == {"tenant_unknown": 50}
     assert_key_order(outcome.outputs)
 
 

@@ -235,6 +235,17 @@ async def test_a_late_message_ends_as_its_policy_says(stream: Stream, on_late: s
         assert outcome.reasons == {"late": 20}
 
 
+async def test_a_flood_of_dead_letters_stops_the_worker_and_loses_nothing(stream: Stream):
+    ids = await stream.produce_messages(50)
+    ids += await stream.produce_messages(300, first=50, tenant="nobody")
+    with WorkerProcess(stream.folder, stream.settings(), "flooded") as worker:
+        assert await asyncio.to_thread(worker.wait) == 1
+        assert "became dead letters within 300 s (of late: tenant_unknown)" in worker.log
+    with WorkerProcess(stream.folder, stream.settings(delivery={"flood_share": 1}), "allowed"):
+        outcome = await stream.outcome(len(ids))
+    assert set(outcome.ids) == set(ids)
+
+
 async def test_a_worker_outlives_a_broker_restart(tmp_path: Path, checkpoint: Path):
     with LocalKafka() as kafka:
         stream = await Stream.create(kafka.bootstrap_servers, tmp_path, checkpoint)
