@@ -1,5 +1,7 @@
 """Each term of the PPO loss, alone, moves a small policy in the direction it should."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
