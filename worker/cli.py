@@ -10,7 +10,10 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
+from worker.commands.calibrate import calibrate
 from worker.commands.dead_letters import dead_letters
+from worker.commands.evaluate import evaluate
+from worker.commands.train import train
 from worker.config import CONFIG_VARIABLE, ConfigurationError
 
 app = typer.Typer(
@@ -24,6 +27,8 @@ app = typer.Typer(
 )
 
 app.add_typer(dead_letters, name="dead-letters")
+for command in (train, evaluate, calibrate):
+    app.command(rich_help_panel="Your own labels")(command)
 
 ConfigOption = Annotated[
     Path | None,
