@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from model.errors import ModelError
 from model.label_set import LabelSet
@@ -64,10 +65,32 @@ def has_native_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and any(capabilities.get(name, False) for name in NATIVE_BF16_CAPABILITIES)
 
 
+def encoder_modules(architecture: nn.Module) -> list[nn.Module]:
+    """The encoders (and decoders) of an architecture: nearly all of its cost."""
+    return [child for child in architecture.children() if hasattr(child, "get_input_embeddings")]
+
+
+def set_precision(architecture: nn.Module, dtype: torch.dtype) -> None:
+    """Run the encoders in `dtype` and what stands on them in float32, where few rows are left and digits count.
+
+    An encoder-decoder is called in two steps, around which no conversion can be put: all of it runs in `dtype`.
+    """
+    encoders = encoder_modules(architecture)
+    if dtype == torch.float32 or any(hasattr(encoder, "decode") for encoder in encoders):
+        architecture.to(dtype)
+        return
+    for encoder in encoders:
+        encoder.to(dtype)
+        encoder.register_forward_hook(lambda _module, _inputs, states: states.float())
+    segments = architecture._modules.get("segment_embeddings")
+    if segments is not None:
+        segments.to(dtype)
+
+
 def probability_deviation(exact: Sequence[NDArray[np.float32]], other: Sequence[NDArray[np.float32]]) -> float:
     """Largest difference between the sigmoids of two lists of logits."""
     return max(float(np.abs(_sigmoid(a) - _sigmoid(b)).max()) for a, b in zip(exact, other, strict=True))
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    return 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
+    return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))

@@ -8,6 +8,7 @@ from transformers.models.bert.modeling_bert import BertEmbeddings, BertEncoder, 
 
 from model.errors import CheckpointError
 from model.packing import PackedBatch, QueryRows, packed_attention
+from model.prepacked import FUSED_ACTIVATIONS, PrepackedLinear
 
 # These count positions from padding_idx + 1.
 OFFSET_POSITIONS = ("camembert", "roberta", "xlm-roberta")
@@ -31,12 +32,18 @@ class PackedBert(nn.Module):
         self.config = config
         for name, child in AutoModel.from_config(config).named_children():
             self.add_module(name, child)
-        offset_positions = config.model_type in OFFSET_POSITIONS
         padding = self.embeddings.word_embeddings.padding_idx
-        self.first_position = padding + 1 if offset_positions and padding is not None else 0
+        self.first_position = padding + 1 if config.model_type in OFFSET_POSITIONS and padding is not None else 0
 
     def get_input_embeddings(self) -> nn.Embedding:
         return self.embeddings.word_embeddings
+
+    def fuse(self) -> None:
+        """Turn the layers into `FusedBertLayer`s; for inference on the CPU, and for good."""
+        layers = [cast(BertLayer, layer) for layer in self.encoder.layer]
+        self.encoder.layer = nn.ModuleList(
+            FusedBertLayer(layer, self.config.hidden_act, is_last=layer is layers[-1]) for layer in layers
+        )
 
     def forward(
         self,
@@ -51,9 +58,11 @@ class PackedBert(nn.Module):
         asked = None if rows is None else QueryRows.of(rows, batch.cumulative_lengths)
         last = len(self.encoder.layer) - 1
         for index, layer in enumerate(self.encoder.layer):
-            hidden = self._layer(
-                cast(BertLayer, layer), hidden, batch.cumulative_lengths, asked if index == last else None
-            )
+            trimmed = asked if index == last else None
+            if isinstance(layer, FusedBertLayer):
+                hidden = layer(hidden, batch.cumulative_lengths, trimmed)
+            else:
+                hidden = self._layer(cast(BertLayer, layer), hidden, batch.cumulative_lengths, trimmed)
         return hidden
 
     def _embed(self, batch: PackedBatch, inputs_embeds: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
@@ -84,3 +93,34 @@ class PackedBert(nn.Module):
             dropout=attention.dropout.p if self.training else 0.0,
         )
         return layer.feed_forward_chunk(layer.attention.output(attended.flatten(1), asking))
+
+
+class FusedBertLayer(nn.Module):
+    """A BERT layer of four matrix products, with activation and residuals inside them. The same function."""
+
+    def __init__(self, layer: BertLayer, activation: str, *, is_last: bool) -> None:
+        """is_last: keys and values are computed apart from queries, which may be asked for few rows."""
+        super().__init__()
+        attention = cast(BertSelfAttention, layer.attention.self)
+        projections = (attention.query, attention.key, attention.value)
+        self.heads = (attention.num_attention_heads, attention.attention_head_size)
+        self.scale = attention.scaling
+        self.query = PrepackedLinear(attention.query) if is_last else None
+        self.projection = PrepackedLinear(*(projections[1:] if is_last else projections))
+        self.attention_output = PrepackedLinear(layer.attention.output.dense)
+        self.attention_norm = layer.attention.output.LayerNorm
+        fused = activation in FUSED_ACTIVATIONS
+        self.intermediate = PrepackedLinear(layer.intermediate.dense, activation=activation if fused else None)
+        self.activation = nn.Identity() if fused else layer.intermediate.intermediate_act_fn
+        self.output = PrepackedLinear(layer.output.dense)
+        self.output_norm = layer.output.LayerNorm
+
+    def forward(self, hidden: Tensor, cumulative_lengths: tuple[int, ...], rows: QueryRows | None) -> Tensor:
+        """[T, H] -> [T, H], or [R, H] with `rows`."""
+        asking = hidden if rows is None else hidden[rows.indices]
+        *query, key, value = self.projection(hidden).unflatten(-1, (-1, *self.heads)).unbind(1)
+        if self.query is not None:
+            query = [self.query(asking).unflatten(-1, self.heads)]
+        attended = packed_attention(query[0], key, value, cumulative_lengths, rows=rows, scale=self.scale)
+        states = self.attention_norm(self.attention_output.plus(attended.flatten(1), asking))
+        return self.output_norm(self.output.plus(self.activation(self.intermediate(states)), states))

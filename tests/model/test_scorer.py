@@ -13,6 +13,7 @@ from support.reference import tiny_bert, write_reference
 
 from model import LabelSet, LabelSetError, ModelError, Scorer
 from model.checkpoint import load_checkpoint
+from model.precision import set_precision
 
 WINDOW = 512
 
@@ -92,13 +93,35 @@ def test_truncation_is_counted_in_tokens(scorer: Scorer) -> None:
     assert scorer.encode("a " * (room + 5), prepared).truncated_token_count == 5
 
 
+def poison(model: torch.nn.Module) -> None:
+    model.get_parameter("model.text_projector.linear_2.bias").data.fill_(torch.nan)
+
+
 def test_logits_that_are_not_finite_are_an_error(folder: Path) -> None:
-    checkpoint = load_checkpoint(folder)
-    with torch.no_grad():
-        checkpoint.model.get_parameter("model.text_projector.linear_2.bias").fill_(torch.nan)
-    scorer = Scorer(checkpoint, dtype="float32")
+    scorer = Scorer.load(folder, dtype="float32")
+    poison(scorer._model)
     with pytest.raises(ModelError, match="not finite"):
         scorer.score([scorer.encode("text", [scorer.prepare(LabelSet(("a",)))])])
+
+
+def test_a_checkpoint_that_gives_no_finite_logits_is_refused_when_it_is_loaded(folder: Path) -> None:
+    checkpoint = load_checkpoint(folder)
+    poison(checkpoint.model)
+    with pytest.raises(ModelError, match="not finite"):
+        Scorer(checkpoint, dtype="float32")
+
+
+def test_a_dtype_without_finite_logits_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overflowing(architecture: torch.nn.Module, dtype: torch.dtype) -> None:
+        set_precision(architecture, dtype)
+        if dtype == torch.bfloat16:
+            architecture.get_parameter("text_projector.linear_2.bias").data.fill_(torch.inf)
+
+    monkeypatch.setattr("model.scorer.set_precision", overflowing)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert Scorer.load(folder).dtype == torch.float32
+    with pytest.raises(ModelError, match="changes a probability by inf"):
+        Scorer.load(folder, dtype="bfloat16")
 
 
 def test_bfloat16_is_used_within_the_limit_and_says_how_far_it_is_off(
@@ -110,7 +133,7 @@ def test_bfloat16_is_used_within_the_limit_and_says_how_far_it_is_off(
     assert 0 < scorer.deviation <= 0.5
     assert "changes probabilities by at most" in caplog.text
     exact = Scorer.load(folder, dtype="float32")
-    assert exact.deviation == 0.0
+    assert exact.deviation < 1e-6
     label_set = LabelSet(("a", "b"))
     [[rounded]], [[logits]] = (one.score([one.encode("text", [one.prepare(label_set)])]) for one in (scorer, exact))
     assert rounded.dtype == np.float32
@@ -123,7 +146,8 @@ def test_beyond_the_limit_auto_falls_back_to_float32_with_a_warning(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     scorer = Scorer.load(folder, deviation_limit=0.0)
     assert scorer.dtype == torch.float32
-    assert "more than the limit 0.000: using float32" in caplog.text
+    assert "bfloat16 changes a probability by" in caplog.text
+    assert "more than the limit 0.000" in caplog.text
 
 
 def test_beyond_the_limit_a_named_dtype_is_refused(folder: Path) -> None:
@@ -145,3 +169,21 @@ def test_loading_leaves_the_checkpoint_as_it_is(folder: Path) -> None:
     Scorer(checkpoint, dtype="bfloat16", deviation_limit=1.0)
     assert {parameter.dtype for parameter in checkpoint.model.parameters()} == {torch.float32}
     assert all(parameter.requires_grad for parameter in checkpoint.model.parameters())
+
+
+def test_a_window_too_small_for_any_label_set_is_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match="max_tokens 16 is too small"):
+        Scorer.load(folder, max_tokens=16)
+
+
+def test_a_large_batch_is_run_in_parts_that_fit_the_cache(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = [scorer.prepare(LabelSet(("a", "b")))]
+    encoded = [scorer.encode("word " * count, prepared) for count in (1, 90, 30, 2, 60)]
+    expected = scorer.score(encoded)
+    monkeypatch.setattr("model.scorer.MICROBATCH_TOKENS_PER_THREAD", {torch.float32: 100 / torch.get_num_threads()})
+    passes = [one.passes[0] for one in encoded]
+    parts = scorer._microbatches(passes)
+    assert len(parts) > 2
+    assert [text_pass for part in parts for text_pass in part] == passes
+    for actual, wanted in zip(scorer.score(encoded), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, atol=1e-5)

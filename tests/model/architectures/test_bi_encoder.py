@@ -94,7 +94,7 @@ def test_ignored_examples_are_said_to_be_ignored(scorer: Scorer, caplog: pytest.
 
 
 def test_a_label_beyond_the_label_window_is_refused(scorer: Scorer) -> None:
-    with pytest.raises(LabelSetError, match=r"labels\[1\] .* is 692 tokens long"):
+    with pytest.raises(LabelSetError, match=r"labels\[1\] .* has 692 tokens"):
         scorer.prepare(LabelSet(("a", "x" * 90 + " x" * 600)))
 
 
