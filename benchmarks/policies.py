@@ -23,8 +23,8 @@ from benchmarks.simulator.fluid import fluid_on_time
 from benchmarks.simulator.outcome import Outcome, outcome
 from benchmarks.simulator.scenarios import FLOODING, LOADS, Scenario, poisson, scenarios
 
-SECONDS = 20.0
-TUNING_SECONDS = 8.0
+SECONDS = 15.0
+TUNING_SECONDS = 6.0
 TUNING_LOAD = 0.95
 WANTED_ON_TIME_PERCENT = 99.0
 LOWEST_LOAD, HIGHEST_LOAD, LOAD_STEP = 0.02, 1.1, 0.005
@@ -180,7 +180,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.policies", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, the machine and the command")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the on-time share over the load")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="simulated seconds a scenario (default 20)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="simulated seconds a scenario (default 15)")
     options = parser.parse_args(arguments)
     results = measure(options.seconds, processes=os.cpu_count() or 1)
     print_results(results)

@@ -12,11 +12,7 @@ from worker.cost_model import CostModel
 from worker.fair_share import FairShare
 from worker.waiting import M, Queued, Waiting
 
-COST_AVERSION = 2.0
-"""A message of k times its tenant's mean cost counts as due 2 (k - 1) batch durations later, by one budget at most:
-when not all can be in time, several short ones are rather than one long one. Relative to its tenant: none loses."""
-
-LATE_PATIENCE_SECONDS = 2.0
+LATE_PATIENCE_SECONDS = 3.0
 """For how long the late wait for spare room before they get their share of every batch."""
 
 CATCH_UP_EFFICIENCY = 0.98
@@ -51,7 +47,7 @@ class Batcher(Generic[M]):
 
     * A message is viable while its deadline is at least one full batch away. A batch is never shortened to rescue its
       head: that lowers throughput exactly when it is short, and makes the next messages late too.
-    * What is no longer viable waits for spare room; after two seconds it gets 5% of every batch.
+    * What is no longer viable waits for spare room; after three seconds it gets 5% of every batch.
     * A tenant's messages count as due later by what the tenant is ahead of its weighted fair share.
     * No timer: an idle device takes what is there (unless `defer_efficiency` asks to wait for company).
     """
@@ -111,11 +107,13 @@ class Batcher(Generic[M]):
         )
         droppable = self._drops_late is not None and self._drops_late(message)
         seconds = self._cost_model.marginal(tokens, squared_tokens)
-        budget = message.latency_budget_seconds - self.publish_seconds
+        budget = max(0.0, message.latency_budget_seconds - self.publish_seconds)
         slack = deadline - self.publish_seconds - now
         mean_seconds = self._duration.arrived(tenant, message.weight, budget, slack, seconds)
+        # When not all can be in time, several short messages are rather than one long one. Relative to its tenant, so
+        # that no tenant loses by what it sends.
         excess = seconds / mean_seconds - 1 if mean_seconds > 0 else 0.0
-        rank = deadline + min(COST_AVERSION * self._duration.seconds * excess, budget)
+        rank = deadline + min(self._duration.seconds * excess, budget)
         if self._waiting.add(message, tenant, rank, tokens, squared_tokens, droppable):
             self._share.enter(tenant)
 

@@ -5,7 +5,7 @@ import heapq
 ALLOWANCE = 0.5
 """Batch durations that a tenant may be ahead of the one that was given least before it is penalised."""
 
-MOST_PENALTY = 5.0
+MOST_PENALTY = 3.5
 """Batch durations that a penalty amounts to at most. Enough for others to come in time before a flood with a tight
 budget; no more, or messages that can wait would go before those that cannot."""
 

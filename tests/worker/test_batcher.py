@@ -114,9 +114,9 @@ def test_catching_up_makes_batches_no_longer_than_throughput_gains_from():
     assert 0.2 < take(batcher).predicted_seconds <= 0.25
 
 
-def test_late_messages_get_their_share_of_every_batch_after_a_second():
+def test_late_messages_get_their_share_of_every_batch_after_some_seconds():
     batcher = make_batcher(max_batch_tokens=4000)
-    late = [Item(deadline=-2.0) for _ in range(100)]
+    late = [Item(deadline=-4.0) for _ in range(100)]
     add_all(batcher, late)
     now, done = 0.0, 0
     for _ in range(40):
@@ -128,7 +128,7 @@ def test_late_messages_get_their_share_of_every_batch_after_a_second():
     assert done >= 40
 
 
-def test_late_messages_wait_a_second_for_spare_room():
+def test_late_messages_wait_some_seconds_for_spare_room():
     batcher = make_batcher(max_batch_tokens=4000)
     batcher.add(Item(deadline=-0.5), 0.0)
     add_all(batcher, [Item(deadline=1.0, latency_budget_seconds=1.0) for _ in range(60)])
