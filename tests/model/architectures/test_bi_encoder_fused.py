@@ -68,7 +68,7 @@ def test_in_text_first_order_a_long_text_leaves_every_label_its_marker(tmp_path:
 @pytest.mark.parametrize("pooling", ["last", "avg", "max", "sum", "rms", "abs_max", "abs_avg"])
 def test_every_pooling_equals_the_reference_for_labels_of_one_length(tmp_path: Path, pooling: str) -> None:
     # Labels of different lengths are padded in the reference, and its poolings read the padding.
-    folder = write_fused(tmp_path, pooling_strategy=pooling)
+    folder = write_fused(tmp_path, pooling_strategy=pooling, spread=1.5)
     scorer, reference = Scorer.load(folder, dtype="float32", max_tokens=WINDOW), Reference(folder, WINDOW)
     assert_parity(scorer, reference, [("a text of words", [LabelSet(("ab", "cd"))]), ("b", [LabelSet(("ef",))])])
 

@@ -135,6 +135,8 @@ def test_what_cannot_work_is_refused(tmp_path: Path, fields: dict[str, Any], mes
 
 
 def test_it_runs_in_bfloat16(tmp_path: Path) -> None:
-    scorer = Scorer.load(write_qwen(tmp_path, recurrent_steps=3, recurrent_read_text=True), dtype="bfloat16", deviation_limit=1.0)
+    scorer = Scorer.load(
+        write_qwen(tmp_path, recurrent_steps=3, recurrent_read_text=True), dtype="bfloat16", deviation_limit=1.0
+    )
     assert scorer.dtype == torch.bfloat16
     assert 0 < scorer.deviation < 0.05

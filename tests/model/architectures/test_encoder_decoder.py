@@ -25,7 +25,9 @@ SIZES: dict[str, Any] = {
     "num_decoder_layers": 2,
     "num_heads": 2,
 }
-SCALES = {"scorer": 2.0, "projector": 2.0}
+# Strong heads on a mild T5: stronger attention saturates and turns float32 rounding into 1e-4 of the reference itself.
+SPREAD = 1.5
+SCALES = {"scorer": 6.0, "projector": 6.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "labels decoded": {"architecture_type": "encoder-decoder", "normalize_features": True},
     "labels decoded, averaged": {
@@ -57,7 +59,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def write_t5(folder: Path, config_class: type[T5Config | MT5Config | UMT5Config] = T5Config, **fields: Any) -> Path:
     tokenizer = unigram_tokenizer()
     encoder = config_class(vocab_size=len(tokenizer), pad_token_id=0, **SIZES)
-    written = write_reference(folder, encoder, tokenizer=tokenizer, **fields)
+    written = write_reference(folder, encoder, tokenizer=tokenizer, spread=SPREAD, **fields)
     return scale_weights(written, SCALES)
 
 
@@ -191,7 +193,10 @@ def test_what_cannot_work_is_refused(tmp_path: Path, fields: dict[str, Any], mes
         load_checkpoint(folder)
 
 
-def test_it_runs_in_bfloat16(tmp_path: Path) -> None:
-    scorer = Scorer.load(write_t5(tmp_path, architecture_type="encoder-decoder"), dtype="bfloat16", deviation_limit=1.0)
+@pytest.mark.parametrize("architecture", ["encoder-decoder", "encoder-decoder-cls"])
+def test_it_runs_in_bfloat16(tmp_path: Path, architecture: str) -> None:
+    # Logits without normalisation are so large in a random T5 that the reference in bfloat16 is as far off.
+    folder = write_t5(tmp_path, architecture_type=architecture, normalize_features=True)
+    scorer = Scorer.load(folder, dtype="bfloat16", deviation_limit=1.0)
     assert scorer.dtype == torch.bfloat16
-    assert 0 < scorer.deviation < 0.1
+    assert 0 < scorer.deviation < 0.15
