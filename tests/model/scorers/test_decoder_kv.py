@@ -38,7 +38,7 @@ def pair(config: GliclassConfig, seed: int = 0) -> tuple[Any, DecoderKvScorer]:
     reference = DecoderKVScorer(GLiClassModelConfig(**config.to_dict())).eval()
     for name, parameter in reference.named_parameters():
         if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.1 if "mlp" not in name else 0.4)
+            torch.nn.init.normal_(parameter, std=0.05 if "mlp" not in name else 0.3)
     ours = DecoderKvScorer(config).eval()
     ours.load_state_dict(reference.state_dict(), strict=True)
     return reference, ours
