@@ -1,0 +1,271 @@
+"""What the worker costs beside the model: the real worker on a real Kafka, with a device that only sleeps.
+
+    python -m benchmarks.overhead [--messages N] [--json FILE] [--plot FILE]
+
+A backlog of messages of 1 KB is worked off. Measured are the processor time of the event loop's thread per message, the
+longest the loop was held by one callback, the memory (which must not grow with the backlog), and how long choosing a
+batch takes with 10,000 messages waiting. Needs the extra `bench`.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import resource
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from asyncio import events
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import orjson
+import yaml
+
+from benchmarks.kafka_stream import StreamTopics, create, fill, read_until
+from benchmarks.report import command_line, plot_bars, write_report
+from benchmarks.simulator.engine import Device
+from benchmarks.simulator.ours import calibrated
+from benchmarks.simulator.scenarios import GPU
+from benchmarks.simulator.workloads import Rate, SimulatedMessage, Workload
+from model.scorer import EncodedText, Scorer
+from schemas.settings import ModelSettings, Settings
+from worker import app
+from worker.batch import Batch
+from worker.batcher import Batcher
+from worker.cost_model import CostModel
+from worker.demo.local_kafka import LocalKafka
+from worker.loading import load_model
+
+MODULE = "benchmarks.overhead"
+MESSAGES = 30_000
+MESSAGE_BYTES = 1024
+PARTITIONS = 6
+WARM_UP_SHARE = 0.2
+QUEUED = 10_000
+DECISIONS = 300
+TENANTS = 5
+SAMPLE_SECONDS = 0.05
+LABELS = 4
+DEVICE = Device(fixed_seconds=0.002, seconds_per_token=0.4e-6, noise=0.0)
+"""Fast enough that Python is what is measured."""
+
+SENTENCE = (
+    "the order did not arrive on time and my account shows another charge please help me change the address of this "
+    "delivery because nobody answers when I call again thank you for the quick reply about our last problem with it"
+)
+READ_SECONDS = 120.0
+
+
+class SleepingModel:
+    """A model's tokenizer with a device that takes its time and scores nothing."""
+
+    digest = "sleeping-device"
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self.scored = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scorer, name)
+
+    def score(self, batch: Sequence[EncodedText]) -> list[list[np.ndarray]]:
+        """Zeros, after the time that the simulated device takes."""
+        tokens = sum(text.token_count for text in batch)
+        time.sleep(DEVICE.seconds(tokens, 0))
+        self.scored += len(batch)
+        return [[np.zeros(LABELS, np.float32) for _ in text.targets] for text in batch]
+
+
+@dataclass(slots=True)
+class LoopSample:
+    """At one moment: the loop thread's processor seconds, wall seconds, messages scored so far, resident memory."""
+
+    thread_seconds: float
+    at: float
+    scored: int
+    memory_mib: float
+
+
+@dataclass(slots=True)
+class LongestCallback:
+    """The longest that one callback held the event loop, in wall and in processor seconds."""
+
+    wall_seconds: float = 0.0
+    thread_seconds: float = 0.0
+    armed: bool = False
+
+
+def timed_callbacks(longest: LongestCallback) -> Callable[[events.Handle], None]:
+    """A replacement of `Handle._run` that keeps the longest run of the main thread's loop."""
+    run: Callable[[events.Handle], None] = events.Handle._run  # pyright: ignore[reportAttributeAccessIssue]
+
+    def timed(handle: events.Handle) -> None:
+        if not longest.armed or threading.current_thread() is not threading.main_thread():
+            return run(handle)
+        at, thread = time.perf_counter(), time.thread_time()
+        try:
+            return run(handle)
+        finally:
+            longest.thread_seconds = max(longest.thread_seconds, time.thread_time() - thread)
+            longest.wall_seconds = max(longest.wall_seconds, time.perf_counter() - at)
+
+    return timed
+
+
+def messages(count: int) -> Iterator[bytes]:
+    """JSON records of 1 KB with a text of words that no other has."""
+    source, words = random.Random(0), SENTENCE.split()
+    frame = len(orjson.dumps({"text": "", "tenant": "tenant-0"}))
+    for number in range(count):
+        text = f"{number}"
+        while frame + len(text) < MESSAGE_BYTES - 10:
+            text += f" {source.choice(words)}"
+        yield orjson.dumps({"text": text, "tenant": f"tenant-{number % TENANTS}"})
+
+
+def settings(bootstrap_servers: str, topics: StreamTopics, policies: Path, checkpoint: str | None) -> Settings:
+    """Those of a worker as users run it, without the memory for repeated texts: none repeats here."""
+    values: dict[str, Any] = {
+        "kafka": {"bootstrap_servers": [bootstrap_servers], "group_id": topics.prefix},
+        "input": {"topics": [topics.input]},
+        "output": {"topic": topics.output, "dead_letter_topic": topics.dead_letters},
+        "policies": {"file": str(policies)},
+        "model": {"path": checkpoint, "threads": 1},
+        "batching": {"duplicate_memory_messages": 0},
+        "admin": {"port": 0},
+        "telemetry": {"log_level": "warning", "log_format": "json"},
+    }
+    return Settings(**values)
+
+
+async def work_off(
+    options: argparse.Namespace, bootstrap_servers: str, folder: Path, longest: LongestCallback
+) -> dict[str, float]:
+    """Fill a topic, let the worker work it off in this process, and say what that took."""
+    topics = StreamTopics.unique(PARTITIONS)
+    await create(bootstrap_servers, topics)
+    await fill(bootstrap_servers, topics.input, PARTITIONS, messages(options.messages))
+    policies = folder / "policies.yaml"
+    labels = [f"label {number}" for number in range(LABELS)]
+    tenant = {"latency_budget_seconds": 1.0, "tasks": {"queue": {"mode": "multi", "labels": labels}}}
+    policies.write_text(yaml.safe_dump({"tenants": {f"tenant-{n}": tenant for n in range(TENANTS)}}))
+    models: list[SleepingModel] = []
+
+    def load(model: ModelSettings) -> SleepingModel:
+        models.append(SleepingModel(load_model(model)))
+        return models[0]
+
+    async def known_cost(*_: object) -> CostModel:
+        return calibrated(DEVICE)
+
+    # The wiring is the worker's own; only what computes is replaced, and what would time it.
+    with mock.patch.object(app, "load_model", load), mock.patch.object(app, "_cost_model", known_cost):
+        worker = asyncio.create_task(app.run_worker(settings(bootstrap_servers, topics, policies, options.checkpoint)))
+        samples = await _sampled(models, options.messages, longest, worker)
+        os.kill(os.getpid(), signal.SIGTERM)
+        if await worker != 0:
+            raise RuntimeError("the worker failed; its log says why")
+    topics_read = (topics.output, topics.dead_letters)
+    out = await read_until(bootstrap_servers, topics_read, PARTITIONS, options.messages, READ_SECONDS)
+    if len(out) != options.messages:
+        raise RuntimeError(f"{len(out)} results for {options.messages} messages")
+    first = next(sample for sample in samples if sample.scored >= WARM_UP_SHARE * options.messages)
+    last = samples[-1]
+    worked = last.scored - first.scored
+    return {
+        "loop_microseconds_per_message": 1e6 * (last.thread_seconds - first.thread_seconds) / worked,
+        "longest_loop_block_ms": 1000 * longest.wall_seconds,
+        "longest_loop_block_cpu_ms": 1000 * longest.thread_seconds,
+        "messages_per_second": worked / (last.at - first.at),
+        "memory_growth_mib": max(sample.memory_mib for sample in samples) - first.memory_mib,
+    }
+
+
+async def _sampled(
+    models: list[SleepingModel], count: int, longest: LongestCallback, worker: "asyncio.Task[int]"
+) -> list[LoopSample]:
+    """Samples from the start of the worker until the last message is scored."""
+    samples: list[LoopSample] = []
+    while not worker.done():
+        await asyncio.sleep(SAMPLE_SECONDS)
+        scored = models[0].scored if models else 0
+        longest.armed = WARM_UP_SHARE * count <= scored < count
+        samples.append(LoopSample(time.thread_time(), time.monotonic(), scored, _resident_mib()))
+        if scored >= count:
+            return samples
+    raise RuntimeError("the worker ended before the backlog was done; its log says why")
+
+
+def decision_figures() -> dict[str, float]:
+    """Processor time of choosing a batch and of adding a message, with 10,000 messages of five tenants waiting."""
+    workload = Workload("waiting", Rate(1.0), 60.0)
+    arrivals = iter(workload.messages(GPU.offline_tokens_per_second, seed=1))
+    batcher: Batcher[SimulatedMessage] = Batcher(calibrated(GPU), max_batch_tokens=GPU.max_batch_tokens)
+    now, choosing, adding = 0.0, [], []
+    for round_number in range(DECISIONS + 1):
+        while batcher.queued_messages < QUEUED:
+            message = next(arrivals)
+            message.deadline = now + 60 * message.latency_budget_seconds
+            began = time.thread_time()
+            batcher.add(message, now)
+            adding.append(time.thread_time() - began)
+        began = time.thread_time()
+        batch = batcher.next_batch(now)
+        choosing.append(time.thread_time() - began)
+        assert isinstance(batch, Batch)
+        now += batch.predicted_seconds
+        if round_number == 0:
+            choosing.clear()
+    return {
+        "next_batch_ms_at_10000_queued": 1000 * statistics.median(choosing),
+        "next_batch_p99_ms_at_10000_queued": 1000 * sorted(choosing)[int(0.99 * len(choosing))],
+        "messages_per_batch": (len(adding) - QUEUED) / DECISIONS,
+        "add_microseconds": 1e6 * statistics.median(adding),
+    }
+
+
+def _resident_mib() -> float:
+    """Of this process; the peak where the system does not tell the present."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return pages * resource.getpagesize() / 2**20
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--messages", type=int, default=MESSAGES, help=f"backlog to work off (default {MESSAGES})")
+    parser.add_argument("--checkpoint", help="whose tokenizer to use (default: the starter)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, the machine and the command")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the times")
+    options = parser.parse_args(arguments)
+    figures = decision_figures()
+    longest = LongestCallback()
+    with (
+        LocalKafka() as kafka,
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(events.Handle, "_run", timed_callbacks(longest)),
+    ):
+        figures |= asyncio.run(work_off(options, kafka.bootstrap_servers, Path(folder), longest))
+    figures = {name: round(value, 3) for name, value in figures.items()}
+    for name, value in figures.items():
+        print(f"{name:36}{value:12.3f}")
+    if options.json:
+        write_report(options.json, figures, command_line(MODULE, arguments))
+    if options.plot:
+        shown = ("next_batch_ms_at_10000_queued", "next_batch_p99_ms_at_10000_queued", "longest_loop_block_ms")
+        bars = {name: figures[name] for name in shown}
+        plot_bars(options.plot, "What the worker costs beside the model", bars, x_label="ms")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
