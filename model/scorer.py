@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import PreTrainedConfig
 
 from model.checkpoint import Checkpoint, GliclassModel, load_checkpoint
 from model.errors import LabelSetError, ModelError
@@ -33,8 +34,9 @@ logger = logging.getLogger(__name__)
 
 Logits = NDArray[np.float32]
 
-MICROBATCH_TOKENS_PER_THREAD = {torch.float32: 1024, torch.bfloat16: 3072}
-"""Measured: more tokens leave the second-level cache, fewer leave the matrix kernel idle."""
+MICROBATCH_STATE_BYTES = 24 * 2**20
+"""Size of the widest hidden states of a microbatch on the CPU. The C library gives larger blocks back to the operating
+system at once, and every layer would have its states mapped anew."""
 
 
 class NotFiniteError(ModelError):
@@ -78,6 +80,7 @@ class Scorer:
         self.max_tokens = checkpoint.tokenizers.max_tokens
         self.device = choose_device(device)
         self._tokenizers = checkpoint.tokenizers
+        self._widest_state = widest_state(checkpoint.config.encoder_config)
         self._prepared: WeakValueDictionary[str, PreparedLabelSet] = WeakValueDictionary()
         wanted = choose_dtype(dtype, self.device)
         self._gate(checkpoint.model, wanted, deviation_limit, required=dtype != "auto")
@@ -184,10 +187,10 @@ class Scorer:
         return results
 
     def _microbatches(self, passes: Sequence[TextPass]) -> list[list[TextPass]]:
-        """On a CPU, parts whose hidden states stay in its cache; elsewhere the whole."""
+        """On a CPU, parts whose hidden states keep their memory between layers; elsewhere the whole."""
         if self.device.type != "cpu":
             return [list(passes)]
-        limit = MICROBATCH_TOKENS_PER_THREAD[self.dtype] * torch.get_num_threads()
+        limit = MICROBATCH_STATE_BYTES // (self._widest_state * self.dtype.itemsize)
         parts: list[list[TextPass]] = []
         room = 0
         for text_pass in passes:
@@ -250,6 +253,13 @@ class Scorer:
             raise ModelError(f"max_tokens {self.max_tokens} is too small for any label set; use 64 or more")
         scored = self.score([self.encode(text, prepared) for text in CHECK_TEXTS])
         return [logits for of_text in scored for logits in of_text]
+
+
+def widest_state(config: PreTrainedConfig) -> int:
+    """Width of the widest hidden state of an encoder: inside its feed-forward layers, or of its projections."""
+    text_config = config.get_text_config()
+    inner = getattr(text_config, "intermediate_size", None) or getattr(text_config, "d_ff", None) or 0
+    return max(inner, 3 * text_config.hidden_size)
 
 
 def _split(logits: Logits, passes: Sequence[TextPass]) -> list[list[Logits]]:

@@ -38,6 +38,7 @@ class PieceTokenizer:
         self._backend.no_padding()
         found = {marker: self._backend.token_to_id(marker) for marker in MARKERS}
         self.marker_ids: Mapping[str, int] = {marker: token for marker, token in found.items() if token is not None}
+        self._lowest_marker = min(self.marker_ids.values(), default=np.iinfo(np.int64).max)
         probe = self._backend.encode("a")
         mask = np.asarray(probe.special_tokens_mask, dtype=bool)
         ids = np.asarray(probe.ids, dtype=np.int64)
@@ -103,10 +104,11 @@ class PieceTokenizer:
 
     def _only_own_marker(self, ids: TokenIds, *, has_marker: bool) -> TokenIds:
         # A tokenizer whose markers match after normalisation finds them in look-alikes (full-width signs under NFKC).
-        forged = np.isin(ids, list(self.marker_ids.values()))
-        if has_marker:
-            forged[np.flatnonzero(forged)[:1]] = False
-        return ids[~forged] if forged.any() else ids
+        text = ids[1:] if has_marker else ids
+        if not (text >= self._lowest_marker).any():
+            return ids
+        forged = np.isin(text, list(self.marker_ids.values()))
+        return np.concatenate([ids[: len(ids) - len(text)], text[~forged]]) if forged.any() else ids
 
 
 def _without_surrogates(text: str) -> str:

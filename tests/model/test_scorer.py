@@ -180,7 +180,7 @@ def test_a_large_batch_is_run_in_parts_that_fit_the_cache(scorer: Scorer, monkey
     prepared = [scorer.prepare(LabelSet(("a", "b")))]
     encoded = [scorer.encode("word " * count, prepared) for count in (1, 90, 30, 2, 60)]
     expected = scorer.score(encoded)
-    monkeypatch.setattr("model.scorer.MICROBATCH_TOKENS_PER_THREAD", {torch.float32: 100 / torch.get_num_threads()})
+    monkeypatch.setattr("model.scorer.MICROBATCH_STATE_BYTES", 100 * scorer._widest_state * 4)
     passes = [one.passes[0] for one in encoded]
     parts = scorer._microbatches(passes)
     assert len(parts) > 2
