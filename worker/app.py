@@ -1,6 +1,7 @@
 """Builds one worker from its settings and runs it."""
 
 import asyncio
+import gc
 import importlib.metadata
 import os
 import socket
@@ -98,6 +99,10 @@ async def _run(settings: Settings, stop: StopSignal) -> None:
         assembling = asyncio.create_task(_assemble(settings, device, recorder, stop))
         await _ended_or(assembling, stop)
         if not stop.is_requested:
+            # A full collection walks every object that torch and transformers have made: it held the event loop, and
+            # with it the heartbeats, for a third of a second. What lives as long as the process need not be walked.
+            gc.collect()
+            gc.freeze()
             await assembling.result().run()
     finally:
         device.close()
