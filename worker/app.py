@@ -73,6 +73,8 @@ async def run_worker(settings: Settings) -> int:
         return _said(group)
     except (*CONFIGURATION_ERRORS, *EXPECTED_ERRORS) as error:
         return _said(BaseExceptionGroup("worker", [error]))
+    finally:
+        stop.close()
     log.info("stopped")
     return EXIT_STOPPED
 

@@ -12,6 +12,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 HARD_EXIT_STATUS = 70
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignal:
@@ -20,11 +21,12 @@ class StopSignal:
     def __init__(self, budget_seconds: float) -> None:
         self._budget_seconds = budget_seconds
         self._requested = asyncio.Event()
+        self._hard_exit: threading.Timer | None = None
 
     def install(self) -> None:
         """Take over SIGTERM and SIGINT of the running event loop."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             loop.add_signal_handler(number, self.request, signal.Signals(number).name)
 
     @property
@@ -42,9 +44,19 @@ class StopSignal:
         log.info("stopping: draining what is in flight", cause=cause, budget_seconds=self._budget_seconds)
         self._requested.set()
         # A thread, because a blocked event loop or a busy device must not keep the process alive.
-        timer = threading.Timer(self._budget_seconds, _exit_now, ["the drain budget is spent"], {"dump_stacks": True})
-        timer.daemon = True
-        timer.start()
+        self._hard_exit = threading.Timer(
+            self._budget_seconds, _exit_now, ["the drain budget is spent"], {"dump_stacks": True}
+        )
+        self._hard_exit.daemon = True
+        self._hard_exit.start()
+
+    def close(self) -> None:
+        """The worker has ended: nothing is left to be cut short, and signals are the process's own again."""
+        if self._hard_exit is not None:
+            self._hard_exit.cancel()
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 def _exit_now(cause: str, *, dump_stacks: bool) -> None:

@@ -17,15 +17,17 @@ async def main(budget_seconds, drain_seconds):
     await stop.requested()
     print("draining", flush=True)
     await asyncio.sleep(drain_seconds)
+    stop.close()
     print("drained", flush=True)
+    await asyncio.sleep(float(sys.argv[3]))
 
 asyncio.run(main(float(sys.argv[1]), float(sys.argv[2])))
 """
 
 
-def started(budget_seconds: float, drain_seconds: float) -> subprocess.Popen[str]:
+def started(budget_seconds: float, drain_seconds: float, after_seconds: float = 0.0) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(budget_seconds), str(drain_seconds)],
+        [sys.executable, "-c", PROGRAM, str(budget_seconds), str(drain_seconds), str(after_seconds)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -64,3 +66,10 @@ def test_the_end_of_the_budget_leaves_and_shows_where_every_thread_was():
         assert process.wait(20) == 70
         assert process.stderr is not None
         assert "most recent call first" in process.stderr.read()
+
+
+def test_a_process_that_lives_on_after_the_worker_is_not_ended_by_its_budget():
+    with started(budget_seconds=0.5, drain_seconds=0.05, after_seconds=1.5) as process:
+        process.send_signal(signal.SIGTERM)
+        expect(process, "drained")
+        assert process.wait(20) == 0
