@@ -53,13 +53,13 @@ def bound(scenario: Scenario) -> float:
     return 100 * sum(shares) / len(shares)
 
 
-def best_setting(contender: str, seconds: float = TUNING_SECONDS) -> str:
-    """The setting with most messages in time near saturation, on arrivals of their own."""
+def best_setting(contender: str, seconds: float = TUNING_SECONDS, tuning: Scenario | None = None) -> str:
+    """The setting with most messages in time near saturation, on arrivals of their own unless others are given."""
     settings = list(CONTENDERS[contender])
     if len(settings) == 1:
         return settings[0]
-    tuning = Scenario(poisson(TUNING_LOAD, seconds).workload, seeds=(11,))
-    return max(settings, key=lambda setting: run(contender, setting, tuning).on_time_percent)
+    scenario = tuning or Scenario(poisson(TUNING_LOAD, seconds).workload, seeds=(11,))
+    return max(settings, key=lambda setting: run(contender, setting, scenario).on_time_percent)
 
 
 def max_load(contender: str, setting: str, seconds: float) -> float:

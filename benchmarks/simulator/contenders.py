@@ -14,6 +14,7 @@ OURS = "ours"
 OURS_DROPPING = "ours_late_dropped"
 
 SIZES = (32, 64, 128, 256)
+TOKENS = (4096, 8192, 16384)
 
 
 def _fixed(policy: Callable[[], Policy], _: Device) -> Policy:
@@ -27,8 +28,8 @@ def _settings(policies: dict[str, Callable[[], Policy]]) -> Settings:
 CONTENDERS: dict[str, Settings] = {
     OURS: {"": DeadlineBatcher},
     OURS_DROPPING: {"": partial(DeadlineBatcher, drops_late=True)},
-    "tei": _settings({"16384 tokens, prefetch": lambda: TokenBudget(16384, prefetches=True)}),
-    "tei_without_prefetch": _settings({"16384 tokens": lambda: TokenBudget(16384, prefetches=False)}),
+    "tei": _settings({f"{n} tokens, prefetch": partial(TokenBudget, n, True) for n in TOKENS}),
+    "tei_without_prefetch": _settings({f"{n} tokens": partial(TokenBudget, n, False) for n in TOKENS}),
     "triton": _settings({f"{n} messages": partial(FirstInFirstOut, n) for n in SIZES}),
     "triton_reject": _settings({f"{n} messages": partial(FirstInFirstOut, n, True) for n in SIZES}),
     "bentoml": _settings(

@@ -23,9 +23,9 @@ def calibrated(device: Device, seed: int = 0) -> CostModel:
 class DeadlineBatcher:
     """`worker.batcher.Batcher`, unchanged. `drops_late`: as for tenants whose policy leaves late messages unscored."""
 
-    def __init__(self, device: Device, *, drops_late: bool = False) -> None:
+    def __init__(self, device: Device, cost_model: CostModel | None = None, *, drops_late: bool = False) -> None:
         self.batcher: Batcher[SimulatedMessage] = Batcher(
-            calibrated(device),
+            cost_model or calibrated(device),
             max_batch_tokens=device.max_batch_tokens,
             drops_late=(lambda _: True) if drops_late else None,
         )
