@@ -17,6 +17,8 @@ MAX_ERROR_CHARACTERS = 1000
 JSON_BYTES_PER_TEXT_BYTE = 6
 """JSON needs at most six bytes for one of text, as in \\u0041: a larger value cannot be the fault of its framing."""
 
+_TO_JSON = EnrichedRecord.__pydantic_serializer__.to_json
+_PAYLOAD = {"payload"}
 _INVISIBLE = r"\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"
 _VISIBLE = re.compile(f"[^{_INVISIBLE}]")
 
@@ -182,10 +184,12 @@ class _Outside:
 
 def encode_enriched(record: EnrichedRecord) -> bytes:
     """The JSON of an enriched record. A payload of bytes is JSON already and goes in as it is."""
-    fields = record.model_dump(exclude={"payload"}, exclude_none=True)
-    if record.payload is not None:
-        fields["payload"] = orjson.Fragment(record.payload) if isinstance(record.payload, bytes) else record.payload
-    return orjson.dumps(fields)
+    # Straight to JSON: through a dictionary of fields it takes twice as long.
+    fields = _TO_JSON(record, exclude=_PAYLOAD, exclude_none=True)
+    if record.payload is None:
+        return fields
+    payload = record.payload if isinstance(record.payload, bytes) else orjson.dumps(record.payload)
+    return b'%s,"payload":%s}' % (fields[:-1], payload)
 
 
 def merge_headers(original: Iterable[tuple[str, bytes | None]], ours: Mapping[str, str | None]) -> Headers:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.policy import Calibration
-from schemas.records import LabelScore, TaskResult
+from schemas.records import TaskResult
 from worker.policies import CompiledPolicy, CompiledTask
 
 DECIMALS = 4
@@ -56,11 +56,14 @@ def _result(task: CompiledTask, logits: NDArray[np.float32]) -> TaskResult:
     candidates = [exact.index(max(exact))] if mode == "single" else range(len(labels))
     reached = [index for index in candidates if scores[index] >= task.thresholds[index]]
     reached.sort(key=exact.__getitem__, reverse=True)  # stable also in reverse: of equal scores the first stays first
-    return TaskResult(
-        mode=mode,
-        labels=[LabelScore(label=labels[index], score=scores[index]) for index in reached],
-        none=not reached,
-        scores=_nested(task, scores) if task.publish_all_scores else None,
+    # In one validation: a label at a time costs as much as all else here.
+    return TaskResult.model_validate(
+        {
+            "mode": mode,
+            "labels": [{"label": labels[index], "score": scores[index]} for index in reached],
+            "none": not reached,
+            "scores": _nested(task, scores) if task.publish_all_scores else None,
+        }
     )
 
 

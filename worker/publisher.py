@@ -114,16 +114,22 @@ class DisposableProducer:
             async with asyncio.timeout(self._timeout_seconds):
                 producer = await self._started()
                 for record in records:
-                    acknowledgement = await producer.send(
-                        record.topic, key=record.key, value=record.value, headers=record.headers
+                    acknowledgements.append(
+                        await producer.send(record.topic, key=record.key, value=record.value, headers=record.headers)
                     )
-                    # asyncio reports an exception that nobody reads as an error of its own.
-                    acknowledgement.add_done_callback(lambda future: future.cancelled() or future.exception())
-                    acknowledgements.append(acknowledgement)
-                # Not gather: cancelling it would cancel the deliveries, which may still succeed.
-                await asyncio.wait(acknowledgements)
+                # One by one: a batch acknowledges its records together, so this wakes once a batch, not once a record.
+                # Neither gather nor await: cancelling those would cancel the deliveries, which may still succeed.
+                for acknowledgement in acknowledgements:
+                    if not acknowledgement.done():
+                        await asyncio.wait((acknowledgement,))
         except (KafkaError, OSError, TimeoutError) as error:
             failure = error
+        finally:
+            for acknowledgement in acknowledgements:
+                if acknowledgement.done():
+                    _read_exception(acknowledgement)
+                else:
+                    acknowledgement.add_done_callback(_read_exception)
         for record, acknowledgement in zip(records, acknowledgements, strict=False):
             if acknowledgement.done() and not acknowledgement.cancelled():
                 error = acknowledgement.exception()
@@ -163,6 +169,12 @@ class DisposableProducer:
             task = asyncio.create_task(stop_producer(producer, self._timeout_seconds))
             self._stopping.add(task)
             task.add_done_callback(self._stopping.discard)
+
+
+def _read_exception(acknowledgement: "asyncio.Future[object]") -> None:
+    """asyncio reports an exception that nobody reads as an error of its own."""
+    if not acknowledgement.cancelled():
+        acknowledgement.exception()
 
 
 async def stop_producer(producer: AIOKafkaProducer, timeout_seconds: float) -> None:
