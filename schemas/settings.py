@@ -88,6 +88,13 @@ class BatchingSettings(SettingsModel):
     low_water_seconds: PositiveSeconds = Field(
         default=2.0, description="Queued work at which fetching goes on; above 0 or the device idles meanwhile."
     )
+    defer_efficiency: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="On an accelerator shared with others: wait for more messages, while no deadline suffers, until "
+        "this share of a batch would be spent on tokens; 0: an idle device takes what is there.",
+    )
     duplicate_memory_messages: int = Field(
         default=10_000, ge=0, description="Recent texts whose score is given to an equal one instead of a pass; 0: off."
     )

@@ -69,6 +69,7 @@ class Admission:
             return self._dead_letters.result(
                 record, DeadLetterReason.MODEL_ERROR, type(error).__name__, trace, tenant=decoded.tenant
             )
+        deadline, clock_ahead_seconds = _deadline(record, decoded.event_time_ms, policy.latency_budget_seconds)
         return Message(
             partition=partition,
             record=record,
@@ -76,10 +77,11 @@ class Admission:
             policy=policy,
             encoded=encoded,
             duplicate_key=(policy.version, hashlib.blake2b(decoded.text.encode(), digest_size=16).digest()),
-            deadline=_deadline(record, decoded.event_time_ms, policy.latency_budget_seconds),
+            deadline=deadline,
             delivered_at=delivered_at,
             admitted_at=time.monotonic(),
             trace=trace,
+            clock_ahead_seconds=clock_ahead_seconds,
         )
 
     def close(self) -> None:
@@ -87,12 +89,12 @@ class Admission:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _deadline(record: Record, event_time_ms: int | None, budget_seconds: float) -> float:
-    """The end of the latency budget on the monotonic clock.
+def _deadline(record: Record, event_time_ms: int | None, budget_seconds: float) -> tuple[float, float]:
+    """The end of the latency budget on the monotonic clock, and seconds by which the record's time is in the future.
 
     It runs from the record's own time or Kafka's timestamp; from now where there is none (-1, 0), and where a clock
     that runs ahead puts it into the future.
     """
     timestamp_ms = event_time_ms if event_time_ms is not None else record.timestamp
-    age_seconds = max(0.0, time.time() - timestamp_ms / 1000) if timestamp_ms > 0 else 0.0
-    return time.monotonic() - age_seconds + budget_seconds
+    age_seconds = time.time() - timestamp_ms / 1000 if timestamp_ms > 0 else 0.0
+    return time.monotonic() - max(0.0, age_seconds) + budget_seconds, max(0.0, -age_seconds)

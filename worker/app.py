@@ -36,6 +36,7 @@ from worker.kafka_client import client_options, connection_log, consumer_options
 from worker.loading import load_model
 from worker.pipeline import FloodError, Pipeline
 from worker.policies import CompileOptions, PolicyError, PolicySet, PolicyStore, compile_policies
+from worker.policy_lint import lint_budgets
 from worker.policy_watcher import PolicyWatcher
 from worker.publisher import AtLeastOncePublisher, Publisher
 from worker.recorder import CONDITIONS, DEAD_LETTER_REACHABLE, Recorder
@@ -59,6 +60,7 @@ REBALANCES_OF_SILENCE = 2
 CONFIGURATION_ERRORS = (ConfigurationError, MissingExporterError, PolicyError)
 EXPECTED_ERRORS = (AdminError, BrokerRefusalError, DeviceError, FloodError, KafkaError, ModelError, OffsetLostError)
 FLUSH_SECONDS = 2.0
+COLLECTION_THRESHOLDS = (20_000, 20, 100)
 FIRST_LOOKUP_RETRY_SECONDS, LONGEST_LOOKUP_RETRY_SECONDS = 0.5, 15.0
 
 
@@ -103,8 +105,10 @@ async def _run(settings: Settings, stop: StopSignal) -> None:
         if not stop.is_requested:
             # A full collection walks every object that torch and transformers have made: it held the event loop, and
             # with it the heartbeats, for a third of a second. What lives as long as the process need not be walked.
+            # The rest is walked seldom: nearly all that the stream makes dies by its reference count.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*COLLECTION_THRESHOLDS)
             await assembling.result().run()
     finally:
         device.close()
@@ -128,7 +132,7 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
     recorder.model_loaded(model)
     cost_model = await _cost_model(settings, device, model)
     limits: dict[str, int] = {}
-    store, watcher = await _policies(settings, device, model, recorder, limits)
+    store, watcher = await _policies(settings, device, model, recorder, limits, cost_model)
     recorder.health.meet(DEAD_LETTER_REACHABLE)
     dead_letters = DeadLetters(output.dead_letter_topic, limits[output.dead_letter_topic])
     return Pipeline(
@@ -140,6 +144,7 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
         batcher=Batcher(
             cost_model,
             max_batch_tokens=batching.max_batch_tokens,
+            defer_efficiency=batching.defer_efficiency,
             drops_late=lambda message: message.policy.policy.on_late != "score",
         ),
         duplicates=Duplicates(batching.duplicate_memory_messages),
@@ -196,7 +201,12 @@ async def _cost_model(settings: Settings, device: Device, model: Scorer) -> Cost
 
 
 async def _policies(
-    settings: Settings, device: Device, model: Scorer, recorder: Recorder, limits: dict[str, int]
+    settings: Settings,
+    device: Device,
+    model: Scorer,
+    recorder: Recorder,
+    limits: dict[str, int],
+    cost_model: CostModel,
 ) -> tuple[PolicyStore, PolicyWatcher]:
     """The policies of the file and what reloads them; `limits` gets the largest record of each topic they write to."""
     options = compile_options(settings)
@@ -204,6 +214,8 @@ async def _policies(
     async def compile_file(file: PolicyFile, previous: PolicySet | None) -> PolicySet:
         compiled = await device.run(compile_policies, file, model, options, previous)
         limits.update(await _record_limits(settings, compiled))
+        for finding in lint_budgets(compiled, cost_model):
+            log.warning("a policy that cannot be kept", policy=finding.path, reason=finding.message)
         return compiled
 
     content = read_file(settings.policies.file)

@@ -39,6 +39,7 @@ class BatcherState:
     late_messages: int
     batch_duration_seconds: float
     load: float
+    predicted_to_actual: float
     tenants: tuple[TenantState, ...]
 
 
@@ -183,6 +184,7 @@ class Batcher(Generic[M]):
             late_messages=self._waiting.late_messages,
             batch_duration_seconds=self._duration.seconds,
             load=self._duration.load,
+            predicted_to_actual=self._cost_model.predicted_to_actual,
             tenants=tuple(TenantState(h.tenant, h.deadline - now, self._share.lag(h.tenant)) for h in heads),
         )
 

@@ -33,6 +33,7 @@ class Message:
     scored_at: float = 0.0
     batch_messages: int = 0
     batch_tokens: int = 0
+    clock_ahead_seconds: float = 0.0
 
     def ride(self, other: "Message") -> None:
         """Share the batch of an equal message."""

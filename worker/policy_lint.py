@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from schemas.policy import ANY_LABEL, PolicyFile, Task, TenantPolicy
+from worker.cost_model import CostModel
+from worker.policies import PolicySet
 
 
 class Finding(NamedTuple):
@@ -19,6 +21,22 @@ def lint_policies(file: PolicyFile) -> list[Finding]:
     if file.default is not None:
         named["default"] = file.default
     return [finding for path, policy in named.items() for finding in _policy_findings(path, policy)]
+
+
+def lint_budgets(policies: PolicySet, cost_model: CostModel) -> list[Finding]:
+    """Latency budgets that not even one message alone can keep: the device takes longer for the labels, without any
+    text. Its messages are all late, and are treated as `on_late` says."""
+    findings: list[Finding] = []
+    for tenant, policy in policies.by_name().items():
+        lengths = [prepared.token_count for prepared in policy.prepared]
+        floor_seconds = cost_model.predict(sum(lengths), sum(length**2 for length in lengths))
+        if policy.latency_budget_seconds < floor_seconds:
+            message = (
+                f"is {policy.latency_budget_seconds:g} s, and one message takes this device {floor_seconds:.2g} s at "
+                "least: raise it, or use fewer labels or a faster device"
+            )
+            findings.append(Finding(f"{tenant}.latency_budget_seconds", message))
+    return findings
 
 
 def _policy_findings(path: str, policy: TenantPolicy) -> Iterator[Finding]:

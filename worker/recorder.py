@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+CLOCK_TOLERANCE_SECONDS = 0.1
 MODEL_LOADED = "model_loaded"
 ASSIGNED = "assigned"
 DEAD_LETTER_REACHABLE = "dead_letter_reachable"
@@ -104,6 +105,7 @@ class Recorder:
         self.metrics.batch_duration_cap_seconds.set(state.batch_duration_seconds)
         self.metrics.arriving_load.set(state.load)
         self.metrics.late_messages_waiting.set(state.late_messages)
+        self.metrics.batch_predicted_to_actual_ratio.set(state.predicted_to_actual)
         self.metrics.oldest_slack_seconds.set(min((each.slack_seconds for each in state.tenants), default=0.0))
         self.metrics.tenant_virtual_lag_seconds.clear()
         for each in state.tenants:
@@ -152,6 +154,8 @@ class Recorder:
         for result in results:
             message = result.message
             stage_seconds = _stage_seconds(message, result, now) if message else {}
+            if message is not None and message.clock_ahead_seconds > CLOCK_TOLERANCE_SECONDS:
+                self.metrics.messages_clock_ahead.labels(message.tenant).inc()
             if result.dead_letter_reason is not None:
                 self.metrics.records_dead_lettered.labels(result.dead_letter_reason).inc()
             elif message is not None:
@@ -161,7 +165,7 @@ class Recorder:
                     message.tenant, stage_seconds, latency_seconds, late, message.encoded.truncated_token_count
                 )
                 for outgoing in result.outgoing:
-                    self.metrics.records_published.labels(outgoing.topic).inc()
+                    self.metrics.record_published(outgoing.topic)
             result.trace.finish(stage_seconds, error_type=result.dead_letter_reason)
 
     def publish_failed(self, partition: Partition, failure: PublishError) -> None:

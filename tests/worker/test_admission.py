@@ -114,6 +114,17 @@ async def test_without_a_usable_time_the_budget_runs_from_now(
     assert message.deadline == pytest.approx(message.admitted_at + 2.0, abs=0.5)
 
 
+async def test_by_how_much_a_producers_clock_is_ahead_is_known(admission: Admission, partition: Partition):
+    times_ms = [int((time.time() + ahead) * 1000) for ahead in (3600.0, -60.0)]
+    records = [consumer_record(timestamp_ms=timestamp_ms) for timestamp_ms in (*times_ms, -1)]
+    ahead, behind, without = await admission.admit(partition, records)
+    assert isinstance(ahead, Message)
+    assert isinstance(behind, Message)
+    assert isinstance(without, Message)
+    assert ahead.clock_ahead_seconds == pytest.approx(3600.0, abs=0.5)
+    assert (behind.clock_ahead_seconds, without.clock_ahead_seconds) == (0.0, 0.0)
+
+
 async def test_the_budget_runs_from_the_records_timestamp(admission: Admission, partition: Partition):
     past_ms = int((time.time() - 60) * 1000)
     (message,) = await admission.admit(partition, [consumer_record(timestamp_ms=past_ms)])

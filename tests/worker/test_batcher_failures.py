@@ -1,13 +1,52 @@
 """What went wrong in other batchers, each as a test of this one. Named by what failed, and where it was reported."""
 
 import math
+import threading
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
+import torch
 from support.batching import Item, add_all, cost_model, drain, make_batcher, take
+from support.records import consumer_record
 
+from model.label_set import LabelSet
+from model.long_text import LongText
+from model.scorer import EncodedText, PreparedLabelSet, Scorer
+from schemas.policy import PolicyFile
+from schemas.settings import InputSettings
+from worker.admission import Admission
 from worker.batch import Batch, BatchReason
 from worker.batcher import Batcher
-from worker.cost_model import CostModel
+from worker.codec import RecordDecoder
+from worker.cost_model import CostModel, CostSample
+from worker.dead_letters import DeadLetters
+from worker.device import Device, Logits
+from worker.message import Message
+from worker.partition import Partition
+from worker.policies import CompileOptions, PolicyStore, compile_policies
+from worker.telemetry.tracing import Tracing
+
+LABELS = LabelSet(("one", "two", "three"))
+TEXTS = ("short", "a text of some more words", "long " * 60)
+
+
+class Refusing:
+    """A model that cannot read one of the texts."""
+
+    def __init__(self, scorer: Scorer, poison: EncodedText) -> None:
+        self._scorer = scorer
+        self._poison = poison
+
+    def score(self, batch: Sequence[EncodedText]) -> list[Logits]:
+        if self._poison in batch:
+            raise RuntimeError("from the model")
+        return self._scorer.score(batch)
+
+
+def encoded(scorer: Scorer) -> list[EncodedText]:
+    prepared = scorer.prepare(LABELS)
+    return [scorer.encode(text, [prepared]) for text in TEXTS]
 
 
 def test_a_batch_that_failed_does_not_keep_the_next_from_being_formed():
@@ -176,3 +215,73 @@ def test_one_slow_batch_changes_the_next_decisions_little():
     second = take(batcher, 8.0)
     assert second.predicted_seconds == pytest.approx(first.predicted_seconds, rel=0.1)
     assert len(second.messages) == pytest.approx(len(first.messages), rel=0.1)
+
+
+def test_a_slope_that_noise_turns_negative_is_not_believed():
+    """BentoML 3646: its regression gave batches that took less time the longer they were."""
+    model = CostModel([CostSample(100, 6400, 0.02), CostSample(1000, 64000, 0.01), CostSample(4000, 256000, 0.005)])
+    assert 0 < model.predict(100, 6400) <= model.predict(1000, 64000) <= model.predict(4000, 256000)
+
+
+async def test_a_pass_that_raises_leaves_the_device_at_work(scorer: Scorer):
+    """Infinity 242, 483, 544: the worker thread ended, the service hung, and its health stayed green."""
+    texts, device = encoded(scorer), Device()
+    for _ in range(2):
+        failed = await device.score(Refusing(scorer, texts[0]), texts[:1], 1.0)
+        assert isinstance(failed.outcomes[0], RuntimeError)
+    assert not isinstance((await device.score(scorer, texts, 1.0)).outcomes[0], Exception)
+    device.close()
+
+
+async def test_one_bad_text_fails_alone(scorer: Scorer):
+    """LitServe 340, and by their code TEI, Triton, BentoML, Ray Serve, KServe: one bad item failed its whole batch."""
+    texts, device = encoded(scorer), Device()
+    outcomes = (await device.score(Refusing(scorer, texts[1]), texts, 1.0)).outcomes
+    assert [isinstance(outcome, Exception) for outcome in outcomes] == [False, True, False]
+    device.close()
+
+
+def test_a_batch_gives_what_each_text_gives_alone(scorer: Scorer):
+    """Text Embeddings Inference 846: batches failed where single requests worked. GLiClass: averages over padding made
+    a score depend on the length of its neighbours."""
+    texts = encoded(scorer)
+    for text, together in zip(texts, scorer.score(texts), strict=True):
+        np.testing.assert_allclose(together[0], scorer.score([text])[0][0], rtol=0, atol=1e-5)
+
+
+def test_results_leave_the_device_once_a_batch(scorer: Scorer, monkeypatch: pytest.MonkeyPatch):
+    """GLiClass: a transfer, and with it a synchronisation, for every label of every text."""
+    transfers: list[torch.Tensor] = []
+    to_cpu = torch.Tensor.cpu
+
+    def counted(tensor: torch.Tensor) -> torch.Tensor:
+        transfers.append(tensor)
+        return to_cpu(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", counted)
+    scorer.score(encoded(scorer))
+    assert len(transfers) == 1
+
+
+async def test_texts_are_tokenised_before_they_wait_and_beside_the_device(scorer: Scorer):
+    """vLLM 21796, 23162: the tokenizer in the way of a small encoder took most of the time."""
+    threads: list[str] = []
+
+    class Watched:
+        def encode(self, text: str, prepared: Sequence[PreparedLabelSet], long_text: LongText) -> EncodedText:
+            threads.append(threading.current_thread().name)
+            return scorer.encode(text, prepared, long_text)
+
+    task = {"mode": "multi", "labels": ["a"]}
+    policies = PolicyFile.model_validate({"tenants": {"shop": {"tasks": {"queue": task}}}})
+    store = PolicyStore(compile_policies(policies, scorer, CompileOptions()))
+    decoder = RecordDecoder(InputSettings(topics=["in"]), "all")
+    admission = Admission(decoder, store.resolve, Watched(), DeadLetters("dead", 10**6), Tracing(None))
+    (message,) = await admission.admit(Partition("in", 0, epoch=1, next_offset=0), [consumer_record()])
+    assert isinstance(message, Message)
+    assert message.token_count > 0
+    device = Device()
+    assert threads != [await device.run(lambda: threading.current_thread().name)]
+    assert threads != [threading.current_thread().name]
+    device.close()
+    admission.close()

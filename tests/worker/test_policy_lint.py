@@ -1,7 +1,10 @@
 import pytest
+from support.batching import FIXED_SECONDS, SECONDS_PER_TOKEN, cost_model
 from support.policies import policy_file
 
-from worker.policy_lint import lint_policies
+from model.scorer import Scorer
+from worker.policies import CompileOptions, compile_policies
+from worker.policy_lint import lint_budgets, lint_policies
 
 
 def findings(task: str, more: str = "") -> list[str]:
@@ -38,3 +41,27 @@ def test_a_route_that_adds_nothing_is_found() -> None:
 def test_the_default_policy_is_read_too() -> None:
     file = policy_file("{unknown_tenant: default, default: {tasks: {x: {mode: single, labels: [a]}}}}")
     assert [finding.path for finding in lint_policies(file)] == ["default.tasks.x.mode"]
+
+
+def test_a_budget_below_what_one_message_costs_is_found(scorer: Scorer) -> None:
+    file = policy_file(
+        """
+        unknown_tenant: default
+        tenants:
+          hasty: {latency_budget_seconds: 0.001, tasks: {topic: {mode: multi, labels: [a, b]}}}
+          patient: {latency_budget_seconds: 1, tasks: {topic: {mode: multi, labels: [a, b]}}}
+        default: {latency_budget_seconds: 0.004, tasks: {topic: {mode: multi, labels: [a]}}}
+        """
+    )
+    hasty, default = lint_budgets(compile_policies(file, scorer, CompileOptions()), cost_model())
+    assert hasty.path == "hasty.latency_budget_seconds"
+    assert hasty.message.startswith("is 0.001 s, and one message takes this device 0.005")
+    assert default.path == "(default).latency_budget_seconds"
+
+
+def test_a_budget_that_the_labels_alone_exceed_is_found(scorer: Scorer) -> None:
+    labels = ", ".join(f"a rather long label {number}" for number in range(20))
+    budget_seconds = FIXED_SECONDS + 100 * SECONDS_PER_TOKEN
+    tasks = f"{{t: {{mode: multi, labels: [{labels}]}}}}"
+    file = policy_file(f"tenants: {{acme: {{latency_budget_seconds: {budget_seconds}, tasks: {tasks}}}}}")
+    assert len(lint_budgets(compile_policies(file, scorer, CompileOptions()), cost_model())) == 1

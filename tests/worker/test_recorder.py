@@ -8,7 +8,9 @@ from schemas.policy import PolicyFile
 from schemas.records import DeadLetterReason
 from schemas.settings import InputSettings
 from worker.admission import Admission
+from worker.batcher import Batcher
 from worker.codec import RecordDecoder
+from worker.cost_model import CostModel, CostSample
 from worker.dead_letters import DeadLetters
 from worker.health import Health
 from worker.message import Message, Outgoing, Result
@@ -59,6 +61,26 @@ async def test_a_published_message_is_on_time_or_late(
     assert value(recorder, "gliclass_records_published_total", topic="urgent") == 1
     latency = value(recorder, "gliclass_message_latency_seconds_sum", tenant="shop")
     assert latency == pytest.approx(2.0 - seconds_left, abs=0.2)
+
+
+@pytest.mark.parametrize(("ahead_seconds", "counted"), [(3600.0, 1), (0.05, 0), (0.0, 0)])
+async def test_messages_from_the_future_are_counted(
+    recorder: Recorder, scorer: Scorer, ahead_seconds: float, counted: int
+):
+    message = await admitted(scorer)
+    message.clock_ahead_seconds = ahead_seconds
+    recorder.published([result_of(message, "out")])
+    assert value(recorder, "gliclass_messages_clock_ahead_total", tenant="shop") == counted
+
+
+def test_the_prediction_over_what_batches_took_is_shown(recorder: Recorder):
+    cost_model = CostModel([CostSample(100, 6400, 0.01), CostSample(1000, 64000, 0.05)])
+    batcher: Batcher[Message] = Batcher(cost_model, max_batch_tokens=1000)
+    for _ in range(100):
+        cost_model.learn(100, 6400, 2 * cost_model.predict(100, 6400) / cost_model.pace)
+    recorder.batcher_state(batcher.state(0.0))
+    shown = value(recorder, "gliclass_batch_predicted_to_actual_ratio")
+    assert shown == cost_model.predicted_to_actual != 1.0
 
 
 def test_a_dead_letter_counts_by_its_reason(recorder: Recorder):

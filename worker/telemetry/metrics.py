@@ -57,7 +57,8 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._policy_versions: dict[str, str] = {}
-        # Looking a series up by its labels costs more than counting; these two are on every message's path.
+        # Looking a series up by its labels costs more than counting; these are on every message's path.
+        self._published_series: dict[str, Counter] = {}
         self._tenant_series: dict[str, _TenantSeries] = {}
         self._stage_series = {stage: self.stage_duration_seconds.labels(stage) for stage in Stage}
 
@@ -86,6 +87,13 @@ class Metrics:
         if truncated_tokens:
             self.messages_truncated.labels(tenant).inc()
             self.truncated_tokens.labels(tenant).inc(truncated_tokens)
+
+    def record_published(self, topic: str) -> None:
+        """Count one enriched record that is acknowledged."""
+        series = self._published_series.get(topic)
+        if series is None:
+            series = self._published_series[topic] = self.records_published.labels(topic)
+        series.inc()
 
     def batch_scored(
         self, messages: int, tokens: int, reason: str, seconds: float, predicted_seconds: float | None
@@ -153,6 +161,11 @@ class Metrics:
         self.messages_late = self._counter(
             "messages_late", "Messages acknowledged after their tenant's latency budget.", "tenant"
         )
+        self.messages_clock_ahead = self._counter(
+            "messages_clock_ahead",
+            "Messages whose time lay over 0.1 s in the future when they arrived: their latency budget began then.",
+            "tenant",
+        )
         self.messages_truncated = self._counter(
             "messages_truncated", "Messages whose text did not fit the model's window and was cut.", "tenant"
         )
@@ -186,6 +199,10 @@ class Metrics:
             "batch_actual_to_predicted_ratio",
             "Measured duration of a batch over the cost model's prediction; 1 is a perfect model.",
             _RATIO_BUCKETS,
+        )
+        self.batch_predicted_to_actual_ratio = self._gauge(
+            "batch_predicted_to_actual_ratio",
+            "The cost model's prediction over the measured duration, of about the last ten batches.",
         )
         self.batch_bisections = self._counter(
             "batch_bisections", "Failed batches that were split to find the record that fails them."
