@@ -1,15 +1,19 @@
 """Topics on a Kafka for one measurement: created, filled beforehand, and read back."""
 
 import asyncio
+import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import ConsumerRecord
 
 LEADER_SECONDS = 30.0
+FILL_BATCH_BYTES = 256 * 1024
 BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
 
 
@@ -59,42 +63,73 @@ async def create(bootstrap_servers: str, topics: StreamTopics) -> None:
 
 async def fill(bootstrap_servers: str, topic: str, partitions: int, values: Iterable[bytes]) -> int:
     """Produce the values, keyed by number, over all partitions in turn; returns how many, all acknowledged."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, linger_ms=20, max_batch_size=256 * 1024)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, max_batch_size=FILL_BATCH_BYTES)
     await producer.start()
     count = 0
+    acknowledgements: list[asyncio.Future[Any]] = []
+    # Whole batches: a future for every record takes longer than all else.
+    batches = [producer.create_batch() for _ in range(partitions)]
+
+    async def send(partition: int) -> None:
+        acknowledgements.append(await producer.send_batch(batches[partition], topic, partition=partition))
+        batches[partition] = producer.create_batch()
+
     try:
-        pending: set[asyncio.Future[object]] = set()
         for count, value in enumerate(values, start=1):
-            future = await producer.send(topic, value, key=str(count).encode(), partition=count % partitions)
-            pending.add(future)
-            if len(pending) >= 5000:
-                await asyncio.gather(*pending)
-                pending.clear()
-        await asyncio.gather(*pending)
+            partition, key = count % partitions, str(count).encode()
+            if batches[partition].append(timestamp=None, key=key, value=value) is None:
+                await send(partition)
+                if batches[partition].append(timestamp=None, key=key, value=value) is None:
+                    raise RuntimeError(f"a value of {len(value)} bytes does not fit into a batch")
+        for partition, batch in enumerate(batches):
+            if batch.record_count():
+                await send(partition)
+        await asyncio.gather(*acknowledgements)
     finally:
         await producer.stop()
     return count
 
 
-async def read_until(
-    bootstrap_servers: str, topics: Sequence[str], partitions: int, count: int, timeout_seconds: float
-) -> list[ConsumerRecord]:
-    """The first `count` records of these topics together, or what there is after the time-out."""
+async def read(
+    bootstrap_servers: str,
+    topics: Sequence[str],
+    partitions: int,
+    timeout_seconds: float,
+    begin: Mapping[TopicPartition, int] | None = None,
+) -> AsyncGenerator[ConsumerRecord]:
+    """Records of these topics until the time-out; `begin` has offsets to read from instead of the start."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     await consumer.start()
-    records: list[ConsumerRecord] = []
     try:
         consumer.assign([TopicPartition(topic, partition) for topic in topics for partition in range(partitions)])
-        async with asyncio.timeout(timeout_seconds):
-            while len(records) < count:
-                for found in (await consumer.getmany(timeout_ms=200)).values():
-                    records.extend(found)
-    except TimeoutError:
-        return records
+        for topic_partition, offset in (begin or {}).items():
+            consumer.seek(topic_partition, offset)
+        until = time.monotonic() + timeout_seconds
+        while time.monotonic() < until:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    yield record
     finally:
         await consumer.stop()
+
+
+async def read_until(
+    bootstrap_servers: str,
+    topics: Sequence[str],
+    partitions: int,
+    count: int,
+    timeout_seconds: float,
+    begin: Mapping[TopicPartition, int] | None = None,
+) -> list[ConsumerRecord]:
+    """The first `count` records of these topics together, or what there is after the time-out."""
+    records: list[ConsumerRecord] = []
+    async with aclosing(read(bootstrap_servers, topics, partitions, timeout_seconds, begin)) as reading:
+        async for record in reading:
+            records.append(record)
+            if len(records) >= count:
+                break
     return records
 
 

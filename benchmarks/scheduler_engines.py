@@ -19,7 +19,7 @@ from model import LabelSet, Scorer
 from worker.cost_model import CostSample, calibration_lengths
 
 LABELS_PER_SET = (4, 8, 12, 20)
-OFFLINE_TEXTS = 192
+OFFLINE_TEXTS = 128
 OFFLINE_TOKENS = (1024, 2048, 4096, 8192)
 OFFLINE_ROWS = (4, 8, 16, 32)
 MAX_BATCH_TOKENS = 16384

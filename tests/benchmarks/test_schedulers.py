@@ -46,7 +46,7 @@ def test_figures_pair_the_policies_of_the_same_round():
         1.0,
         1.5,
     )
-    assert measured["rounds_kept"] == 2
+    assert measured["packed_rounds_kept_0.80"] == 2
 
 
 def test_budgets_grow_with_the_cost_of_a_message_and_keep_their_order():
