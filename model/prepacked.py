@@ -4,8 +4,15 @@ oneDNN reorders a weight at every call unless it is given one that is reordered 
 applies an activation while a result is still in cache.
 """
 
+import os
+
 import torch
 from torch import Tensor, nn
+
+# Every number of tokens is a kernel of its own, compiled and kept: with 1,024 of each, as they come, a worker grows by
+# 700 MiB in its first minutes. A batch needs a few, all layers the same. Read by the libraries at the first call.
+for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(variable, "64")
 
 FUSED_ACTIVATIONS: dict[str, tuple[str, str]] = {
     "gelu": ("gelu", "none"),
