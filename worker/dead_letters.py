@@ -39,6 +39,9 @@ class DeadLetters:
             records.HEADER_SOURCE_OFFSET: str(record.offset),
             records.HEADER_SOURCE_TIMESTAMP_MS: str(record.timestamp),
             records.HEADER_DEAD_LETTERED_AT_MS: str(int(time.time() * 1000)),
+            # Taken out where a producer wrote them: replay would believe that the value is not there.
+            records.HEADER_VALUE_NULL: None,
+            records.HEADER_VALUE_OMITTED_BYTES: None,
         }
         value = record.value
         if record.key is None and value is None:

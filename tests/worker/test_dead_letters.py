@@ -30,6 +30,15 @@ def test_key_value_and_headers_stay_as_they_were_beside_the_reason():
     assert (found.source_topic, found.source_partition, found.source_offset) == ("in", 0, 7)
 
 
+def test_headers_of_ours_that_a_producer_wrote_are_taken_out():
+    ours = (records.HEADER_VALUE_NULL, records.HEADER_VALUE_OMITTED_BYTES, records.HEADER_REASON)
+    outgoing = dead_letter(consumer_record(headers=tuple((name, b"1") for name in (*ours, "kept"))), tenant=None)
+    headers = text_headers(outgoing)
+    assert ours[0] not in headers
+    assert ours[1] not in headers
+    assert (headers[records.HEADER_REASON], headers["kept"]) == (DeadLetterReason.INVALID_JSON, "1")
+
+
 def test_an_unknown_tenant_has_no_header():
     assert records.HEADER_TENANT not in text_headers(dead_letter(consumer_record(), tenant=None))
 
