@@ -24,7 +24,7 @@ from worker.batcher import Batcher
 from worker.calibration import CostStore, calibrate, warm_up
 from worker.codec import RecordDecoder
 from worker.config import ConfigurationError, parse_policies, read_file
-from worker.consumer import BrokerRefusalError, OffsetLostError
+from worker.consumer import BrokerRefusalError
 from worker.cost_model import CostModel
 from worker.dead_letters import DeadLetters
 from worker.device import Device, DeviceError
@@ -40,6 +40,7 @@ from worker.policy_lint import lint_budgets
 from worker.policy_watcher import PolicyWatcher
 from worker.publisher import AtLeastOncePublisher, Publisher
 from worker.recorder import CONDITIONS, DEAD_LETTER_REACHABLE, Recorder
+from worker.start_offset import OffsetLostError
 from worker.stopping import StopSignal
 from worker.telemetry.logging import configure
 from worker.telemetry.metrics import Metrics

@@ -8,12 +8,13 @@ from functools import partial
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import CommitFailedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from schemas.kafka_settings import KafkaSettings
 from worker.kafka_client import connection_log
 from worker.partition import Partition
 from worker.publisher import Publisher
+from worker.start_offset import Log, next_offset, start_offset
 from worker.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -23,10 +24,6 @@ POSITION_SECONDS = 1.0
 FIRST_RECONNECT_SECONDS, LONGEST_RECONNECT_SECONDS = 0.5, 15.0
 TRUNCATION_RECHECKS, TRUNCATION_RECHECK_SECONDS = 6, 0.5
 Record = ConsumerRecord[bytes | None, bytes | None]
-
-
-class OffsetLostError(Exception):
-    """There is no valid committed offset and the settings say not to guess."""
 
 
 class BrokerRefusalError(Exception):
@@ -109,8 +106,15 @@ class GroupConsumer(ConsumerRebalanceListener):
 
         Raises:
             KafkaError: not to be survived: every later call would raise it too.
+            OffsetLostError: the log no longer has what comes next, and going on is not safe.
         """
-        fetched = await self._client.getmany(timeout_ms=FETCH_WAIT_MS, max_records=max_records)
+        try:
+            fetched = await self._client.getmany(timeout_ms=FETCH_WAIT_MS, max_records=max_records)
+        except NoOffsetForPartitionError:
+            return []  # aiokafka looked for an offset before the assignment has sought one
+        except OffsetOutOfRangeError as refused:
+            await self._go_on_at(refused.args[0])
+            return []
         now = time.monotonic()
         delivered: list[tuple[Partition, list[Record]]] = []
         for topic_partition, records in fetched.items():
@@ -253,30 +257,34 @@ class GroupConsumer(ConsumerRebalanceListener):
 
     def _start_offset(self, topic_partition: TopicPartition, committed: int | None, beginning: int, end: int) -> int:
         """Where to begin: the committed offset if the log still has it, else what the settings say, and loudly."""
-        if committed is not None and beginning <= committed <= end:
-            return committed
-        name = f"{topic_partition.topic}-{topic_partition.partition}"
-        reset = self._settings.auto_offset_reset
-        if committed is None:
-            if reset == "fail":
-                raise OffsetLostError(
-                    f"{name} has no committed offset for group {self._settings.group_id!r}, and "
-                    "kafka.auto_offset_reset is 'fail': commit one, or set it to 'earliest' or 'latest'"
-                )
-            return beginning if reset == "earliest" else end
-        if reset == "fail":
-            raise OffsetLostError(
-                f"{name}: the committed offset {committed} is outside the log ({beginning}..{end}), and "
-                "kafka.auto_offset_reset is 'fail': the topic was recreated or retention passed; reset the group"
-            )
-        start = beginning if reset == "earliest" else end
-        skipped = max(0, start - committed)
+        log_now = Log(_name(topic_partition), beginning, end)
+        start = start_offset(log_now, committed, self._settings.auto_offset_reset, self._settings.group_id)
+        if committed is not None and start != committed:
+            self._skipped(topic_partition, log_now, committed, start)
+        return start
+
+    async def _go_on_at(self, refused: dict[TopicPartition, int]) -> None:
+        """Find the place to read on where the broker has nothing at the next offset: aiokafka would do it silently."""
+        reading = {tp: partition for tp in refused if (partition := self._partitions.get(tp)) is not None}
+        bounds = await self._bounds({tp: partition.tracker.position for tp, partition in reading.items()})
+        for topic_partition, partition in reading.items():
+            position = partition.tracker.position
+            log_now = Log(_name(topic_partition), *bounds[topic_partition])
+            start = next_offset(log_now, position, self._settings.auto_offset_reset)
+            if start != position:
+                self._skipped(topic_partition, log_now, position, start)
+            if self._partitions.get(topic_partition) is partition:
+                partition.tracker.skip_to(start)
+                self._client.seek(topic_partition, start)
+
+    def _skipped(self, topic_partition: TopicPartition, log_now: Log, expected: int, start: int) -> None:
+        skipped = max(0, start - expected)
         self._metrics.records_skipped.labels(topic_partition.topic).inc(skipped)
         log.error(
-            "the committed offset is outside the log: the topic was recreated or retention passed it",
-            partition=name, committed=committed, beginning=beginning, end=end, start=start, skipped_at_most=skipped,
+            "the next offset is outside the log: the topic was recreated or retention passed it",
+            partition=log_now.name, expected=expected, beginning=log_now.beginning, end=log_now.end, start=start,
+            skipped_at_most=skipped,
         )  # fmt: skip
-        return start
 
     async def _pass_markers(self) -> None:
         """Let the watermark pass transaction markers and compacted offsets behind the last record.
@@ -303,6 +311,10 @@ class GroupConsumer(ConsumerRebalanceListener):
         except (KafkaError, TimeoutError, asyncio.CancelledError) as error:
             # aiokafka raises CancelledError out of stop() when the brokers are gone.
             log.warning("could not leave the group cleanly", error=type(error).__name__)
+
+
+def _name(topic_partition: TopicPartition) -> str:
+    return f"{topic_partition.topic}-{topic_partition.partition}"
 
 
 def _topic_partition(partition: Partition) -> TopicPartition:

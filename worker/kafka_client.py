@@ -23,6 +23,9 @@ from pydantic import SecretStr
 from schemas.kafka_settings import KafkaSettings, SecuritySettings
 from worker.config import ConfigurationError, read_file
 
+METADATA_MAX_AGE_MS = 30_000
+"""Also the time until partitions that were added are read; the client's five minutes would all be lag."""
+
 MAX_BATCH_BYTES = 1024 * 1024
 """aiokafka sends one batch per partition at a time; its 16 KiB make a burst of records as many round trips."""
 
@@ -57,7 +60,9 @@ def consumer_options(kafka: KafkaSettings) -> dict[str, Any]:
         **client_options(kafka),
         "group_id": kafka.group_id,
         "enable_auto_commit": False,
-        "auto_offset_reset": "none" if kafka.auto_offset_reset == "fail" else kafka.auto_offset_reset,
+        # The group's consumer decides, and says so; aiokafka would go on elsewhere in silence.
+        "auto_offset_reset": "none",
+        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
         "isolation_level": kafka.isolation_level,
         "partition_assignment_strategy": (RangePartitionAssignor,),
         "session_timeout_ms": _milliseconds(kafka.session_timeout_seconds),

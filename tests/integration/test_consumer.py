@@ -11,13 +11,14 @@ from aiokafka.admin import RecordsToDelete
 from support.kafka import admin_client, committed_offsets, create_topic, produce, unique_name
 
 from schemas.kafka_settings import KafkaSettings
-from worker.consumer import BrokerRefusalError, GroupConsumer, OffsetLostError, Record
+from worker.consumer import BrokerRefusalError, GroupConsumer, Record
 from worker.demo.kafka_properties import Listener
 from worker.demo.local_kafka import LocalKafka
 from worker.kafka_client import consumer_options
 from worker.message import Result
 from worker.partition import Partition, record_bytes
 from worker.publisher import AtLeastOncePublisher
+from worker.start_offset import OffsetLostError
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.tracing import NOT_TRACED
 
@@ -170,6 +171,23 @@ async def test_an_offset_that_retention_passed_is_said_and_counted(kafka: LocalK
     member = await join(topic, group)
     assert [record.offset for _, record in await fetch(member, 3)] == [7, 8, 9]
     assert member._metrics.records_skipped.labels(topic)._value.get() == 5
+
+
+async def test_a_reader_that_retention_overtakes_goes_on_behind_it_and_counts_what_it_missed(
+    kafka: LocalKafka, join: Join
+):
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    for number in range(10):
+        await produce(kafka.bootstrap_servers, topic, [b"%d" % number])
+    member = await join(topic, group, fetch_max_partition_bytes=1)
+    offsets = [record.offset for _, record in await fetch(member, 1)]
+    async with admin_client(kafka.bootstrap_servers) as admin:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=7)})
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while offsets[-1] != 9:
+            offsets += [record.offset for _, record in await fetch(member, 1)]
+    assert offsets[-3:] == [7, 8, 9]
+    assert len(offsets) + member._metrics.records_skipped.labels(topic)._value.get() == 10
 
 
 async def test_a_login_that_is_refused_ends_the_start_at_once():
