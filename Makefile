@@ -10,7 +10,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo starter test test-unit test-integration test-faults lint format clean
+.PHONY: help install demo starter test test-unit test-integration test-faults-quick test-faults lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,9 +23,10 @@ demo: $(VENV)/.installed-demo ## watch messages flow through a real Kafka and a 
 starter: $(VENV)/.installed-demo ## build the starter checkpoint into the cache, without running anything
 	$(BIN)/python -m model.starter $(ARGS)
 
-test: ## test-unit, then test-integration
+test: ## test-unit, test-integration, test-faults-quick
 	$(MAKE) test-unit
 	$(MAKE) test-integration
+	$(MAKE) test-faults-quick
 
 test-unit: $(VENV)/.installed ## rules and models, no Kafka
 	$(BIN)/python -m pytest -m "not integration and not faults" $(ARGS)
@@ -33,7 +34,10 @@ test-unit: $(VENV)/.installed ## rules and models, no Kafka
 test-integration: $(VENV)/.installed ## real workers on the embedded Apache Kafka
 	$(BIN)/python -m pytest -m integration $(ARGS)
 
-test-faults: $(VENV)/.installed ## workers and brokers killed, frozen and cut off
+test-faults-quick: $(VENV)/.installed ## the part of test-faults that fits into minutes
+	$(BIN)/python -m pytest -m "faults and quick" $(ARGS)
+
+test-faults: $(VENV)/.installed ## workers and brokers killed, frozen and cut off, an hour and a half of it
 	$(BIN)/python -m pytest -m faults $(ARGS)
 
 lint: $(VENV)/.installed ## style, types and which room may import which

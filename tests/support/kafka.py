@@ -153,6 +153,16 @@ async def _partitions(bootstrap_servers: str, topics: Iterable[str]) -> list[Top
     return [TopicPartition(t["topic"], p["partition"]) for t in described for p in t["partitions"]]
 
 
+async def end_offsets(bootstrap_servers: str, topic: str) -> dict[TopicPartition, int]:
+    """The offset behind the last one of each partition, transaction markers included."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers)
+    try:
+        await consumer.start()
+        return dict(await consumer.end_offsets(await _partitions(bootstrap_servers, [topic])))
+    finally:
+        await consumer.stop()
+
+
 async def committed_offsets(bootstrap_servers: str, group: str) -> dict[TopicPartition, int]:
     """What the group has committed, per partition."""
     async with admin_client(bootstrap_servers) as admin:

@@ -8,9 +8,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -20,10 +20,42 @@ READY_SECONDS = 90.0
 STOP_SECONDS = 40.0
 
 
+class Process(Protocol):
+    """What a test does with a running worker; `subprocess.Popen` is one."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+    def kill(self) -> None: ...
+
+
+def from_command_line(config_file: Path, log_file: Path) -> Process:
+    """A worker from the command line, as users start it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    with log_file.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "worker.cli", "run", "--config", str(config_file)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+
+
 class WorkerProcess:
     """`gliclass-worker run` with a settings file of its own. Use as a context manager: it is killed at the end."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], name: str = "worker") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        name: str = "worker",
+        launch: Callable[[Path, Path], Process] = from_command_line,
+    ) -> None:
+        self._launch = launch
         self.port = free_ports(1)[0]
         self.log_file = folder / f"{name}.log"
         self._config_file = folder / f"{name}.yaml"
@@ -33,7 +65,7 @@ class WorkerProcess:
             "telemetry": {"log_format": "json", **settings.get("telemetry", {})},
         }
         self._config_file.write_text(yaml.safe_dump(merged))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def __enter__(self) -> "WorkerProcess":
         return self.start()
@@ -47,6 +79,10 @@ class WorkerProcess:
         return self._process.pid
 
     @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
 
@@ -56,14 +92,7 @@ class WorkerProcess:
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
 
     def start(self) -> "WorkerProcess":
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.cli", "run", "--config", str(self._config_file)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
+        self._process = self._launch(self._config_file, self.log_file)
         return self
 
     def get(self, path: str) -> tuple[int, str]:

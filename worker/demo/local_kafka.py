@@ -97,6 +97,16 @@ class LocalKafka:
         """The port the broker itself listens on."""
         return self._ports[broker][listener]
 
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The brokers that have neither been stopped nor killed; a frozen one counts."""
+        return tuple(sorted(self._processes))
+
+    @property
+    def log_files(self) -> list[Path]:
+        """One for each start of each broker."""
+        return sorted(self._directory.glob("broker-*.log"))
+
     def log(self, broker: int) -> str:
         """What the broker has written since its last start (warnings and errors)."""
         return self._logs[broker].read_text("utf-8", "replace")

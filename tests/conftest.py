@@ -1,0 +1,28 @@
+"""Options of the fault suite, known wherever pytest is started from."""
+
+import random
+from pathlib import Path
+
+import pytest
+from support.faults import report
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("faults")
+    group.addoption(
+        "--fault-seed", type=int, default=random.randrange(1_000_000), help="of every random choice; printed"
+    )
+    group.addoption("--fault-report", metavar="FILE", help="append each fault run to FILE and print the matrix of it")
+    group.addoption("--soak-minutes", type=float, default=5.0, help="length of the soak (default: 5)")
+    group.addoption("--hostile-records", type=int, help="generated records without a broker (default: 20000)")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"fault seed: {config.getoption('--fault-seed')}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    file: str | None = config.getoption("--fault-report")
+    if file is not None and Path(file).exists():
+        terminalreporter.section("fault matrix")
+        terminalreporter.write_line(report.matrix(report.load(Path(file))))

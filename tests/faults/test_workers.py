@@ -1,0 +1,153 @@
+"""Workers that are killed, stopped, frozen, slowed down, added and taken away while messages flow."""
+
+import asyncio
+import random
+import signal
+import time
+
+import pytest
+from support.faults.run import MODES, SECONDS_PER_TEXT, SESSION_SECONDS, Run
+from support.worker_process import WorkerProcess
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+quick = pytest.mark.quick
+both_modes = pytest.mark.parametrize("mode", MODES)
+MEMBERS_AT_MOST = 4
+
+
+@both_modes
+@pytest.mark.parametrize("kills", [pytest.param(2, marks=quick), 25])
+async def test_f1_workers_killed_at_random(open_run, add_to_report, rng: random.Random, mode: str, kills: int):
+    async with open_run(mode) as run:
+        await start_two(run)
+        for _ in range(kills):
+            await asyncio.sleep(rng.uniform(0, 2))
+            victim = rng.choice(run.workers)
+            killed_at = time.time()
+            victim.kill()
+            run.disturbances += 1
+            victim.start()
+            await run.resumed(killed_at)
+        add_to_report(await run.finish("F1", "kill -9 a worker"))
+
+
+@both_modes
+@pytest.mark.parametrize("stops", [pytest.param(1, marks=quick), 8])
+async def test_f2_workers_stopped_in_the_middle_of_work_repeat_nothing(
+    open_run, add_to_report, rng: random.Random, mode: str, stops: int
+):
+    async with open_run(mode) as run:
+        await start_two(run)
+        for _ in range(stops):
+            await asyncio.sleep(rng.uniform(0, 2))
+            victim = rng.choice(run.workers)
+            stopped_at = time.time()
+            assert await asyncio.to_thread(victim.terminate) == 0
+            victim.start()
+            await run.resumed(stopped_at)
+        row = await run.finish("F2", "SIGTERM a worker")
+        assert row.repeated == 0
+        add_to_report(row, faults=stops)
+
+
+@both_modes
+@pytest.mark.parametrize("freezes", [pytest.param(1, marks=quick), 5])
+async def test_f3_workers_frozen_beyond_their_session_wake_up_as_zombies(
+    open_run, add_to_report, rng: random.Random, mode: str, freezes: int
+):
+    async with open_run(mode) as run:
+        await start_two(run)
+        for _ in range(freezes):
+            await asyncio.sleep(rng.uniform(0, 2))
+            zombie = rng.choice(run.workers)
+            frozen_at = time.time()
+            zombie.send(signal.SIGSTOP)
+            run.disturbances += 1
+            await run.resumed(frozen_at)  # the others have taken over
+            await asyncio.sleep(rng.uniform(0, 2))
+            zombie.send(signal.SIGCONT)
+            await run.flowing()
+            await wait_for_all_members(run)
+        add_to_report(await run.finish("F3", "SIGSTOP a worker beyond its session, then SIGCONT"))
+
+
+@both_modes
+async def test_f8_a_model_twenty_times_slower_costs_nobody_their_membership(open_run, add_to_report, mode: str):
+    async with open_run(mode) as run:
+        await start_two(run)
+        await wait_for_all_members(run)
+        assignments = sum(worker.log.count("partitions assigned") for worker in run.workers)
+        slowed_at = time.time()
+        run.slow_down(20 * SECONDS_PER_TEXT)
+        await run.resumed(slowed_at)
+        await asyncio.sleep(3 * SESSION_SECONDS)
+        run.slow_down()
+        await run.flowing()
+        assert sum(worker.log.count("partitions assigned") for worker in run.workers) == assignments
+        row = await run.finish("F8", "model 20 times slower")
+        assert row.repeated == 0
+        add_to_report(row, faults=1)
+
+
+@both_modes
+@pytest.mark.parametrize("seconds", [pytest.param(15, marks=quick), 150])
+async def test_f9_a_storm_of_members_that_join_and_leave(
+    open_run, add_to_report, rng: random.Random, mode: str, seconds: int
+):
+    async with open_run(mode) as run:
+        await start_two(run)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await asyncio.sleep(rng.uniform(0.5, 3))
+            alive = [worker for worker in run.workers if worker.running]
+            if len(alive) < 2 or (len(alive) < MEMBERS_AT_MOST and rng.random() < 0.5):
+                run.worker()
+            else:
+                rng.choice(alive).send(signal.SIGTERM)
+            run.disturbances += 1
+        ended_at = time.time()
+        run.worker()
+        await run.resumed(ended_at)
+        add_to_report(await run.finish("F9", "a member joins or leaves every 0.5-3 s"))
+
+
+@both_modes
+async def test_f10_a_spare_replica_takes_over(open_run, add_to_report, rng: random.Random, mode: str):
+    async with open_run(mode, partitions=2) as run:
+        for _ in range(3):
+            run.worker()
+        run.start_writing()
+        await run.flowing()
+        for _ in range(3):
+            await wait_for_all_members(run)
+            (spare,) = [worker for worker in run.workers if assigned(worker) == 0]
+            owner = rng.choice([worker for worker in run.workers if worker is not spare])
+            killed_at = time.time()
+            owner.kill()
+            run.disturbances += 1
+            await run.resumed(killed_at)
+            assert assigned(spare) > 0
+            owner.start()
+        add_to_report(await run.finish("F10", "owner killed, a spare replica takes over"))
+
+
+async def start_two(run: Run) -> None:
+    for _ in range(2):
+        run.worker()
+    run.start_writing()
+    await run.flowing()
+
+
+def assigned(worker: WorkerProcess) -> float:
+    return worker.metric("gliclass_assigned_partitions")
+
+
+async def wait_for_all_members(run: Run) -> None:
+    """Wait until the workers have all partitions between them and each is a member of the group."""
+    async with asyncio.timeout(60):
+        while True:
+            ready = [worker for worker in run.workers if worker.get("/readyz")[0] == 200]
+            if len(ready) == len(run.workers) and sum(map(assigned, ready)) == run.partition_count:
+                return
+            await asyncio.sleep(0.2)
