@@ -4,6 +4,7 @@ import asyncio
 import random
 import statistics
 import time
+from typing import cast
 
 import pytest
 from support.faults.forked_worker import TASKS_METRIC
@@ -23,7 +24,7 @@ async def test_f16_memory_and_tasks_stay_flat(
     open_run, add_to_report, rng: random.Random, mode: str, request: pytest.FixtureRequest
 ):
     """The soak's minutes are shared by the two modes; --soak-minutes 120 gives each an hour."""
-    minutes: float = request.config.getoption("--soak-minutes")
+    minutes = cast(float, request.config.getoption("--soak-minutes"))
     seconds = minutes * 60 / len(MODES)
     async with open_run(mode) as run:
         watched = run.worker()
