@@ -37,6 +37,24 @@ def multi_label_loss(
     return (loss * known).sum() / known.sum().clamp_min(1)
 
 
+def listwise_loss(logits: Tensor, targets: Tensor, counts: Sequence[int]) -> Tensor:
+    """Cross-entropy of each true label of a text against all its false ones, averaged over true labels.
+
+    Unlike the binary loss it does not fade as label sets grow: one true label among a hundred counts as one of two.
+
+    Args:
+        logits, targets: [labels], the texts' labels one after the other; soft targets count from one half on, IGNORED
+            ones for nothing.
+        counts: labels of each text; texts without a true or without a false label say nothing.
+    """
+    losses = []
+    for scores, truth in zip(logits.split(list(counts)), targets.split(list(counts)), strict=True):
+        true, false = truth >= 0.5, (truth < 0.5) & (truth != IGNORED)
+        if bool(true.any()) and bool(false.any()):
+            losses.append(F.softplus(scores[false].logsumexp(0) - scores[true]))
+    return torch.cat(losses).mean() if losses else logits.sum() * 0
+
+
 def partial_label_loss(logits: Tensor, candidates: Tensor, counts: Sequence[int]) -> Tensor:
     """Minus the log-probability that at least one of a text's candidate labels is chosen, averaged over texts.
 

@@ -1,6 +1,5 @@
 """PPO from human feedback: the model is rewarded for decisions that people agree with."""
 
-import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +17,7 @@ from model.training.lora import LoraSettings, merge_lora
 from model.training.losses import partial_label_loss
 from model.training.ppo import PpoSettings, draw_rollout, ppo_loss
 from model.training.rewards import Choice, Reward, agreement, within_candidates
-from model.training.state import History, load_state, save_model, save_state
+from model.training.state import History, load_state, run_identity, save_model, save_state
 from model.training.supervised import build_optimizer, choose_trainable
 
 Report = Callable[[str], None]
@@ -121,9 +120,7 @@ def train_from_feedback(
     optimizer.add_param_group(
         {"params": list(policy.value_head.parameters()), "lr": settings.value_learning_rate, "weight_decay": 0.0}
     )
-    identity = json.dumps(
-        {"settings": asdict(settings), "feedback": len(feedback), "base": checkpoint.digest}, sort_keys=True
-    )
+    identity = run_identity(asdict(settings), feedback, checkpoint.digest)
     state_path = out / "run.safetensors"
     state = load_state(state_path, policy, optimizer, identity)
     for epoch in range(state.update, settings.epochs):

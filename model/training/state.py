@@ -1,8 +1,9 @@
 """What a training run needs to go on exactly where it stopped, and saving that leaves the old file whole."""
 
+import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class RunState:
     """Where a run stands.
 
     Attributes:
-        identity: settings, data size and base; a run only goes on under the same ones.
+        identity: settings, data and base; a run only goes on under the same ones.
         update: updates done.
         best: highest development figure so far, and the trainable weights that reached it.
     """
@@ -40,6 +41,12 @@ class RunState:
     best_weights: Mapping[str, Tensor] = field(default_factory=dict)
     looks_without_gain: int = 0
     history: History = field(default_factory=History)
+
+
+def run_identity(settings: Mapping[str, object], rows: Sequence[object], base: str) -> str:
+    """What a run must have in common with the one it goes on from: settings, every row, the base."""
+    content = hashlib.sha256("\n".join(map(repr, rows)).encode()).hexdigest()[:16]
+    return json.dumps({"settings": settings, "rows": content, "base": base}, sort_keys=True)
 
 
 def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: RunState) -> None:

@@ -14,14 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoint import Checkpoint, GliclassModel
+from model.precision import DTYPES, choose_dtype
 from model.training.augmentation import NO_AUGMENTATION, Augmentation, Augmenter, with_in_batch_negatives
 from model.training.batches import BoundBatch, bind, score_examples
 from model.training.data import IGNORED, LabelKnowledge, TrainingExample, check_trainable, labels_without_examples
 from model.training.errors import DataError, TrainingError
 from model.training.evaluation import macro_f1
 from model.training.lora import LoraSettings, add_lora, in_encoder, merge_lora
-from model.training.losses import multi_label_loss
-from model.training.state import History, load_state, save_model, save_state
+from model.training.losses import listwise_loss, multi_label_loss
+from model.training.state import History, load_state, run_identity, save_model, save_state
 
 Report = Callable[[str], None]
 PARTS = ("all", "labels", "heads")
@@ -37,11 +38,13 @@ class TrainingSettings:
             and before a linear fall to zero.
         trained: "all", "labels" (a bi-encoder's label tower and the heads) or "heads".
         gamma, alpha, smoothing: see `multi_label_loss`.
+        listwise_weight: of `listwise_loss`, which is added to it.
         in_batch_negatives: up to so many labels of other examples are added as false ones.
         kept_share: how much of the change is kept in the end; the rest goes back to the start (WiSE-FT).
         evaluate_every: updates between looks at the development examples.
         patience: looks without a better figure after which training stops; 0 for never.
-        dtype: "bfloat16" multiplies in that, where the hardware has it; weights stay float32.
+        dtype: what is multiplied in: "float32", "bfloat16", or "auto", bfloat16 where the hardware has it. Weights
+            and losses are float32.
     """
 
     epochs: int = 3
@@ -57,12 +60,13 @@ class TrainingSettings:
     gamma: float = 0.0
     alpha: float | None = None
     smoothing: float = 0.0
+    listwise_weight: float = 0.0
     in_batch_negatives: int = 0
     augmentation: Augmentation = NO_AUGMENTATION
     kept_share: float = 1.0
     evaluate_every: int = 50
     patience: int = 0
-    dtype: str = "float32"
+    dtype: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -74,8 +78,8 @@ class TrainingSettings:
                 raise DataError(f"{name} must be from 0 up to 1, got {getattr(self, name)!r}")
         if self.trained not in PARTS:
             raise DataError(f"trained must be one of {', '.join(PARTS)}, got {self.trained!r}")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise DataError(f"dtype must be float32 or bfloat16, got {self.dtype!r}")
+        if self.dtype not in ("auto", *DTYPES):
+            raise DataError(f"dtype must be auto, float32 or bfloat16, got {self.dtype!r}")
         if not 0 <= self.kept_share <= 1:
             raise DataError(f"kept_share must be from 0 to 1, got {self.kept_share!r}")
 
@@ -154,9 +158,7 @@ class _Run:
             head_rate=settings.head_learning_rate,
             weight_decay=settings.weight_decay,
         )
-        identity = json.dumps(
-            {"settings": asdict(settings), "examples": len(examples), "base": checkpoint.digest}, sort_keys=True
-        )
+        identity = run_identity(asdict(settings), [*examples, "development", *development], checkpoint.digest)
         self.state = load_state(out / "run.safetensors", self.model, self.optimizer, identity)
 
     def go(self) -> bool:
@@ -219,16 +221,20 @@ class _Run:
 
     def _loss(self, bound: BoundBatch) -> Tensor:
         device = next(self.model.parameters()).device
-        half = torch.autocast(device.type, torch.bfloat16) if self.settings.dtype == "bfloat16" else nullcontext()
-        with half:
+        half = choose_dtype(self.settings.dtype, device) == torch.bfloat16
+        with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
             logits = self.model(bound.passes).logits
-        return multi_label_loss(
-            logits.float(),
-            bound.targets.to(device),
+        logits, targets = logits.float(), bound.targets.to(device)
+        loss = multi_label_loss(
+            logits,
+            targets,
             gamma=self.settings.gamma,
             alpha=self.settings.alpha,
             smoothing=self.settings.smoothing,
         )
+        if self.settings.listwise_weight:
+            loss = loss + self.settings.listwise_weight * listwise_loss(logits, targets, bound.counts)
+        return loss
 
     def _look(self, done: int) -> None:
         if not self.development:

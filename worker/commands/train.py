@@ -39,7 +39,7 @@ def train(
     augment: Annotated[float, typer.Option(help="Probability of each augmentation of a text.")] = 0.0,
     patience: Annotated[int, typer.Option(help="Looks at --dev without a gain that end the run; 0 for never.")] = 0,
     evaluate_every: Annotated[int, typer.Option(help="Updates between looks at --dev and checkpoints.")] = 50,
-    dtype: Annotated[str, typer.Option(help="float32, or bfloat16 where the processor has it.")] = "float32",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it.")] = "auto",
     max_tokens: Annotated[int, typer.Option(help="Longest sequence.")] = 512,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:

@@ -3,9 +3,11 @@
 import dataclasses
 from pathlib import Path
 
+from safetensors import SafetensorError
 from torch import Tensor
 
 from model.starter.space import Space
+from model.training.errors import TrainingError
 from model.training.starter.calibrator import StatisticsCalibrator
 from model.training.starter.label_tower import LORA_SCALE, LabelTower
 
@@ -29,8 +31,16 @@ def trained_space(tower: LabelTower, calibrator: StatisticsCalibrator | None) ->
 
 
 def write_space(path: Path, space: Space) -> None:
-    """Write the file whole or not at all."""
+    """Write the file whole or not at all.
+
+    Raises:
+        TrainingError: the disk is full or the folder cannot be written; what was there stays whole.
+    """
     partial = path.with_name(path.name + ".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    space.write(partial)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        space.write(partial)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise TrainingError(f"{path}: cannot be written ({error}); what was there before is unchanged") from error

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
 from model.training.errors import TrainingError
 from model.training.starter.label_tower import LabelTower, unit_texts
 from model.training.starter.tasks import SampledTask, TaskSampler
+from model.training.state import save_tensors
 
 TASKS_PER_STEP = 4
 WARM_UP_STEPS = 50
@@ -51,37 +51,54 @@ def train_on_tasks(
     steps: int,
     seed: int,
     checkpoint: Path,
+    identity: str,
     report: Report,
 ) -> None:
-    """Contrastive + binary + anchor losses on sampled tasks. Resumes exactly from `checkpoint` where one is."""
+    """Contrastive + binary + anchor losses on sampled tasks. Resumes exactly from `checkpoint` where one is.
+
+    Raises:
+        TrainingError: the loss is not finite, the disk is full, or `checkpoint` is broken or of a run with another
+            `identity`.
+    """
     optimizer = _optimizer(tower, lora_rate=3e-4, head_rate=1e-4, scale_rate=1e-2)
     started = time.monotonic()
-    first = _resume(checkpoint, tower, optimizer)
+    first = _resume(checkpoint, identity, tower, optimizer)
     for step in range(first, steps):
         generator = random.Random(f"tasks-{seed}-{step}")
         tasks = sampler.draw(generator, TASKS_PER_STEP)
         chosen = generator.sample(range(len(anchor.words)), ANCHOR_WORDS)
         loss = _task_loss(tower, tasks, [anchor.words[index] for index in chosen], anchor.vectors[chosen])
         _step(tower, optimizer, loss, _rate(step, steps))
-        _after_step(step, steps, first, started, loss, checkpoint, tower, optimizer, report)
+        _after_step(step, steps, first, started, loss, report)
+        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
+            _save(checkpoint, identity, step + 1, tower, optimizer)
 
 
 def distil_templates(
-    tower: LabelTower, strings: Sequence[str], *, steps: int, seed: int, checkpoint: Path, report: Report
+    tower: LabelTower,
+    strings: Sequence[str],
+    *,
+    steps: int,
+    seed: int,
+    checkpoint: Path,
+    identity: str,
+    report: Report,
 ) -> None:
-    """Teach the plain label what the mean over templates says; uses no labels and no texts."""
+    """Teach the plain label what the mean over templates says; no labels, no texts. Else as `train_on_tasks`."""
     with torch.inference_mode():
         teacher = torch.cat([_ensemble(tower, strings[at : at + 256]) for at in range(0, len(strings), 256)]).clone()
     optimizer = _optimizer(tower, lora_rate=2e-4, head_rate=5e-5, scale_rate=0.0)
     started = time.monotonic()
-    first = _resume(checkpoint, tower, optimizer)
+    first = _resume(checkpoint, identity, tower, optimizer)
     for step in range(first, steps):
         chosen = random.Random(f"distil-{seed}-{step}").sample(range(len(strings)), DISTILLED_PER_STEP)
         student, target = tower([strings[index] for index in chosen]), teacher[chosen]
         loss = 10 * (1 - (student * target).sum(1)).mean()
         loss = loss + 20 * ((student @ student.T) - (target @ target.T)).square().mean()
         _step(tower, optimizer, loss, _rate(step, steps))
-        _after_step(step, steps, first, started, loss, checkpoint, tower, optimizer, report)
+        _after_step(step, steps, first, started, loss, report)
+        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
+            _save(checkpoint, identity, step + 1, tower, optimizer)
 
 
 def _ensemble(tower: LabelTower, strings: Sequence[str]) -> Tensor:
@@ -146,47 +163,38 @@ def _step(tower: LabelTower, optimizer: torch.optim.AdamW, loss: Tensor, rate: f
     optimizer.step()
 
 
-def _after_step(
-    step: int,
-    steps: int,
-    first: int,
-    started: float,
-    loss: Tensor,
-    checkpoint: Path,
-    tower: LabelTower,
-    optimizer: torch.optim.AdamW,
-    report: Report,
-) -> None:
+def _after_step(step: int, steps: int, first: int, started: float, loss: Tensor, report: Report) -> None:
     done = step + 1
     if done % 10 == 0 or done == steps:
         seconds = (time.monotonic() - started) / (done - first)
         report(
             f"step {done}/{steps} loss {loss.item():.4f}, {seconds:.2f} s each, {seconds * (steps - done):.0f} s to go"
         )
-    if done % CHECKPOINT_EVERY == 0 or done == steps:
-        _save(checkpoint, done, tower, optimizer)
 
 
-def _save(path: Path, step: int, tower: LabelTower, optimizer: torch.optim.AdamW) -> None:
+def _save(path: Path, identity: str, step: int, tower: LabelTower, optimizer: torch.optim.AdamW) -> None:
     state = tower.trained_state()
     tensors = {f"weight.{name}": value for name, value in state.items()}
     names = {id(value): name for name, value in tower.named_parameters()}
     for value, moments in optimizer.state.items():
         for moment, tensor in moments.items():
             tensors[f"{moment}.{names[id(value)]}"] = tensor
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata={"step": str(step)})
-    partial.replace(path)
+    save_tensors(path, tensors, {"step": str(step), "identity": identity})
 
 
-def _resume(path: Path, tower: LabelTower, optimizer: torch.optim.AdamW) -> int:
+def _resume(path: Path, identity: str, tower: LabelTower, optimizer: torch.optim.Optimizer) -> int:
     """Load tower and optimizer from `path`; the step to go on with, 0 where there is no checkpoint."""
     if not path.is_file():
         return 0
-    with safe_open(path, framework="pt") as file:
-        step = int(file.metadata()["step"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            step, found = int(metadata["step"]), metadata["identity"]
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{path}: not a training state ({error}); remove it to start anew") from error
+    if found != identity:
+        raise TrainingError(f"{path}: belongs to a run with another seed, data or recipe; use another folder")
     weights = {name.removeprefix("weight."): value for name, value in tensors.items() if name.startswith("weight.")}
     tower.load_trained_state(weights)
     for name, value in tower.named_parameters():

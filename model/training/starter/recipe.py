@@ -22,6 +22,7 @@ from model.training.starter.tasks import TaskSampler
 from model.training.starter.text_vectors import cached_text_vectors, encode_texts
 from model.training.starter.views import views_of
 from model.training.starter.written_texts import written_datasets
+from model.training.state import run_identity
 
 ROWS_PER_SET = 3000
 TEXT_TOKENS = 64
@@ -127,14 +128,29 @@ def train(
     distillation_steps: int = DISTILLATION_STEPS,
 ) -> None:
     """Both stages, in place. Checkpoints under `out`; a run that was stopped goes on where it was."""
-    sampler = TaskSampler(views_of(material.datasets), material.rows, material.vectors)
+    views, strings = views_of(material.datasets), distillation_strings(material, anchor)
+    rows = [(name, row) for name, chosen in material.rows.items() for row in chosen]
+    recipe = {"seed": seed, "steps": [task_steps, distillation_steps], "kept_share": kept_share}
+    identity = run_identity(recipe, [*rows, *views, *strings], str(tower.space.norm))
     train_on_tasks(
-        tower, sampler, anchor, steps=task_steps, seed=seed, checkpoint=out / "tasks.safetensors", report=report
+        tower,
+        TaskSampler(views, material.rows, material.vectors),
+        anchor,
+        steps=task_steps,
+        seed=seed,
+        checkpoint=out / "tasks.safetensors",
+        identity=identity,
+        report=report,
     )
     tower.interpolate(kept_share)
-    strings = distillation_strings(material, anchor)
     distil_templates(
-        tower, strings, steps=distillation_steps, seed=seed, checkpoint=out / "distilled.safetensors", report=report
+        tower,
+        strings,
+        steps=distillation_steps,
+        seed=seed,
+        checkpoint=out / "distilled.safetensors",
+        identity=identity,
+        report=report,
     )
 
 

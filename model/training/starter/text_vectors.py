@@ -5,48 +5,50 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BertModel
 
+from model.encoders.bert import PackedBert
 from model.packing import PackedBatch
+from model.precision import choose_dtype
+from model.prepacked import can_prepack, prepack
+from model.training.state import save_tensors
 
 TEXTS_PER_BATCH = 64
 
 
 def encode_texts(bert: BertModel, tokenizer: Tokenizer, texts: Sequence[str], *, max_tokens: int) -> Tensor:
-    """The tower's first hidden state of each text, float32 [texts, H]."""
+    """The tower's first hidden state of each text, float32 [texts, H]; computed as a served tower computes it."""
+    encoder = _for_inference(bert)
     ids = token_ids(tokenizer, texts, max_tokens)
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
     vectors = torch.empty(len(ids), bert.config.hidden_size)
     with torch.inference_mode():
         for start in range(0, len(order), TEXTS_PER_BATCH):
             chosen = order[start : start + TEXTS_PER_BATCH]
-            vectors[chosen] = first_states(bert, [ids[index] for index in chosen])
+            batch = PackedBatch.pack([ids[index] for index in chosen])
+            vectors[chosen] = encoder(batch, rows=torch.tensor(batch.cumulative_lengths[:-1])).float()
     return vectors
+
+
+def _for_inference(bert: BertModel) -> PackedBert:
+    encoder = PackedBert(bert.config).eval()
+    own = encoder.state_dict()
+    encoder.load_state_dict(own | {name: value for name, value in bert.state_dict().items() if name in own})
+    device = torch.device("cpu")
+    dtype = choose_dtype("auto", device)
+    encoder.to(dtype)
+    if can_prepack(device, dtype):
+        prepack(encoder)
+    return encoder
 
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
     """Ids of each text, cut to the window with its last (separator) token kept."""
     ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=True)]
     return [one if len(one) <= max_tokens else [*one[: max_tokens - 1], one[-1]] for one in ids]
-
-
-def first_states(bert: BertModel, ids: Sequence[Sequence[int]]) -> Tensor:
-    """First hidden state of each id sequence, float32 [sequences, H]; bf16 inside, differentiable.
-
-    `bert` must have been built with `attn_implementation=ATTENTION_NAME`.
-    """
-    order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-    batch = PackedBatch.pack([ids[index] for index in order])
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden = bert(
-            input_ids=batch.input_ids[None],
-            position_ids=batch.position_ids[None],
-            cumulative_lengths=batch.cumulative_lengths,
-        ).last_hidden_state[0]
-    return hidden[list(batch.cumulative_lengths[:-1])].float()[torch.tensor(order).argsort()]
 
 
 def cached_text_vectors(
@@ -57,8 +59,5 @@ def cached_text_vectors(
     path = cache / f"{name}-{digest}.safetensors"
     if not path.is_file():
         vectors = encode_texts(tower, tokenizer, texts, max_tokens=max_tokens)
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        save_file({"vectors": vectors.half()}, partial)
-        partial.replace(path)
+        save_tensors(path, {"vectors": vectors.half()}, {})
     return load_file(path)["vectors"].float()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from model.training.data import IGNORED
-from model.training.losses import multi_label_loss, partial_label_loss
+from model.training.losses import listwise_loss, multi_label_loss, partial_label_loss
 
 
 def test_without_options_it_is_the_mean_binary_cross_entropy() -> None:
@@ -55,6 +55,30 @@ def test_the_loss_is_finite_and_not_negative(pairs: list[tuple[float, float]], g
     loss = multi_label_loss(logits, targets, gamma=gamma)
     assert torch.isfinite(loss)
     assert float(loss) >= 0
+
+
+def test_the_listwise_loss_is_the_softmax_cross_entropy_where_one_label_is_true() -> None:
+    logits = torch.tensor([0.5, -2.0, 3.0, 1.0, 0.0])
+    targets = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0])
+    each = [F.cross_entropy(logits[:3], torch.tensor(0)), F.cross_entropy(logits[3:], torch.tensor(1))]
+    assert torch.isclose(listwise_loss(logits, targets, [3, 2]), torch.stack(each).mean())
+
+
+def test_true_labels_do_not_compete_in_the_listwise_loss() -> None:
+    targets = torch.tensor([1.0, 1.0, 0.0])
+    first = listwise_loss(torch.tensor([2.0, 0.0, 1.0]), targets, [3])
+    each = [F.softplus(torch.tensor(1.0 - 2.0)), F.softplus(torch.tensor(1.0 - 0.0))]
+    assert torch.isclose(first, torch.stack(each).mean())
+
+
+def test_the_listwise_loss_ignores_unknown_labels_and_texts_that_say_nothing() -> None:
+    logits = torch.tensor([2.0, 0.0, 9.0, 4.0, 5.0], requires_grad=True)
+    targets = torch.tensor([1.0, 0.0, IGNORED, 0.0, 0.0])
+    loss = listwise_loss(logits, targets, [3, 2])
+    assert torch.isclose(loss, F.softplus(torch.tensor(-2.0)))
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[2:].tolist() == [0, 0, 0]
 
 
 def test_partial_labels_raise_the_candidates_together_against_the_rest() -> None:

@@ -105,6 +105,29 @@ def test_a_run_with_other_settings_does_not_go_on(tmp_path: Path) -> None:
         train(_checkpoint(tmp_path / "base"), EXAMPLES, tmp_path / "run", dataclasses.replace(FAST, epochs=3))
 
 
+def test_a_run_with_other_rows_of_the_same_number_does_not_go_on(tmp_path: Path) -> None:
+    settings = dataclasses.replace(FAST, epochs=2)
+    train(_checkpoint(tmp_path / "base"), EXAMPLES, tmp_path / "run", settings)
+    others = [*EXAMPLES[1:], dataclasses.replace(EXAMPLES[0], text="iou")]
+    with pytest.raises(TrainingError, match="other settings, data"):
+        train(_checkpoint(tmp_path / "base"), others, tmp_path / "run", settings)
+
+
+def test_a_run_does_not_go_on_from_another_architecture(tmp_path: Path) -> None:
+    train(_checkpoint(tmp_path / "base"), EXAMPLES, tmp_path / "run", FAST)
+    with pytest.raises(TrainingError, match="or base"):
+        train(_checkpoint(tmp_path / "other", "bi-encoder"), EXAMPLES, tmp_path / "run", FAST)
+
+
+def test_the_listwise_loss_counts_by_its_weight(tmp_path: Path) -> None:
+    losses = []
+    for weight in (0.0, 1.0):
+        settings = dataclasses.replace(FAST, epochs=1, listwise_weight=weight)
+        run = train(_checkpoint(tmp_path / "base"), EXAMPLES, tmp_path / f"run{weight}", settings)
+        losses.append(run.history.losses[0][1])
+    assert losses[1] > losses[0] + 0.3
+
+
 def test_accumulated_updates_see_every_example_once_an_epoch(tmp_path: Path) -> None:
     settings = dataclasses.replace(FAST, epochs=2, batch_size=2, accumulation_steps=2)
     result = train(_checkpoint(tmp_path / "base"), EXAMPLES, tmp_path / "run", settings)

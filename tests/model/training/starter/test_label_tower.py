@@ -17,6 +17,7 @@ from model.starter.towers import Tower
 from model.training.batches import score_examples
 from model.training.data import TrainingExample
 from model.training.datasets import LabelledText
+from model.training.errors import TrainingError
 from model.training.starter.calibrator import ScoredTask, fit_calibrator
 from model.training.starter.export import trained_space, write_space
 from model.training.starter.fit import Anchor, distil_templates, train_on_tasks
@@ -53,15 +54,22 @@ def _sampler() -> TaskSampler:
 
 
 def _anchor(tower: LabelTower) -> Anchor:
-    words = tuple(f"{first}{second}" for first in "abcdef" for second in "ghijkl")
+    words = tuple(f"{first}{second}" for first in "abcdefgh" for second in "ijklmnop")
     with torch.no_grad():
         return Anchor(words, tower(words))
 
 
-def _train(tower: LabelTower, checkpoint: Path, steps: int = 8) -> list[str]:
+def _train(tower: LabelTower, checkpoint: Path, steps: int = 8, identity: str = "a run") -> list[str]:
     lines: list[str] = []
     train_on_tasks(
-        tower, _sampler(), _anchor(_tower()), steps=steps, seed=1, checkpoint=checkpoint, report=lines.append
+        tower,
+        _sampler(),
+        _anchor(_tower()),
+        steps=steps,
+        seed=1,
+        checkpoint=checkpoint,
+        identity=identity,
+        report=lines.append,
     )
     return lines
 
@@ -94,12 +102,44 @@ def test_a_resumed_run_ends_with_the_same_tensors(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         train_on_tasks(
-            parts, _sampler(), _anchor(_tower()), steps=60, seed=1, checkpoint=tmp_path / "p.safetensors", report=stop
+            parts,
+            _sampler(),
+            _anchor(_tower()),
+            steps=60,
+            seed=1,
+            checkpoint=tmp_path / "p.safetensors",
+            identity="a run",
+            report=stop,
         )
     resumed = _tower(seed=3)
     _train(resumed, tmp_path / "p.safetensors", steps=60)
     for name, value in whole.trained_state().items():
         assert torch.equal(value, resumed.trained_state()[name]), name
+
+
+def test_a_run_with_another_identity_or_a_broken_file_does_not_go_on(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "tasks.safetensors"
+    _train(_tower(), checkpoint)
+    with pytest.raises(TrainingError, match="another seed"):
+        _train(_tower(), checkpoint, identity="another run")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    with pytest.raises(TrainingError, match="not a training state"):
+        _train(_tower(), checkpoint)
+
+
+def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = tmp_path / "tasks.safetensors"
+    _train(_tower(), checkpoint)
+    before = checkpoint.read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("model.training.state.save_file", full)
+    with pytest.raises(TrainingError, match="No space left"):
+        _train(_tower(), checkpoint, steps=9)
+    assert checkpoint.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [checkpoint]
 
 
 def test_keeping_nothing_of_a_change_gives_the_start_back(tmp_path: Path) -> None:
@@ -118,7 +158,15 @@ def test_distillation_moves_the_plain_label_towards_its_templates(tmp_path: Path
     with torch.no_grad():
         each = torch.stack([tower([template.format(one) for one in strings]) for template in templates]).mean(0)
         before = (tower(strings) * each).sum(1).mean()
-    distil_templates(tower, strings, steps=30, seed=1, checkpoint=tmp_path / "d.safetensors", report=lambda _: None)
+    distil_templates(
+        tower,
+        strings,
+        steps=30,
+        seed=1,
+        checkpoint=tmp_path / "d.safetensors",
+        identity="a run",
+        report=lambda _: None,
+    )
     with torch.no_grad():
         after = (tower(strings) * each).sum(1).mean()
     assert after > before
