@@ -5,15 +5,17 @@ compared with the best that any single threshold could reach on the test rows th
 """
 
 import argparse
-import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.report import command_line, write_report
 from model.errors import ModelError
 from model.scorer import Scorer
 from model.training.calibration import Goal, Scaling, decide, fit
@@ -22,6 +24,7 @@ from model.training.datasets import Dataset, LabelledText, find_datasets, read_d
 from model.training.evaluation import best_micro_f1, expected_calibration_error, micro_f1
 from model.training.scoring import ScoredSet, score_set
 
+MODULE = "benchmarks.calibration"
 GOAL_ERROR, GOAL_GAP = 0.05, 0.02
 
 
@@ -38,16 +41,17 @@ class CalibrationFigures:
     best: float
 
 
-def main() -> None:
-    """Print the table, and write it as JSON with --report."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table, and write it as JSON with --json; exit status 0."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of sets, or one set")
     parser.add_argument("--labelled", type=int, default=200, help="train rows to fit on")
     parser.add_argument("--rows", type=int, default=300, help="test rows to measure on; 0 for all")
     parser.add_argument("--model", help="checkpoint; default: the starter")
     parser.add_argument("--max-tokens", type=int, default=128)
-    parser.add_argument("--report", type=Path, help="write the figures as JSON to this file")
-    options = parser.parse_args()
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    options = parser.parse_args(arguments)
     try:
         figures = run(options.data, options.labelled, options.rows or None, options.model, options.max_tokens)
     except ModelError as error:
@@ -57,15 +61,31 @@ def main() -> None:
         values = (one.error_before, one.error_after, one.micro_f1_before, one.micro_f1_after, one.best)
         shown.add_row(one.name, *(f"{value:.3f}" for value in values))
     Console(width=120).print(shown)
-    honest = sum(one.error_after <= GOAL_ERROR for one in figures)
-    close = sum(one.micro_f1_after >= one.best - GOAL_GAP for one in figures)
-    both = sum(one.error_after <= GOAL_ERROR and one.micro_f1_after >= one.best - GOAL_GAP for one in figures)
+    summary = summarise(figures)
     print(
-        f"of {len(figures)} sets: ECE at most {GOAL_ERROR} in {honest}, micro-F1 within {GOAL_GAP} of the best "
-        f"threshold's in {close}, both in {both}"
+        f"of {len(figures)} sets: ECE at most {GOAL_ERROR} in {summary['sets_with_low_error']}, micro-F1 within "
+        f"{GOAL_GAP} of the best threshold's in {summary['sets_near_best']}, both in {summary['sets_with_both']}"
     )
-    if options.report is not None:
-        options.report.write_text(json.dumps([asdict(one) for one in figures], indent=2) + "\n", encoding="utf-8")
+    if options.json is not None:
+        write_report(options.json, summary, command_line(MODULE, arguments))
+    return 0
+
+
+def summarise(figures: Sequence[CalibrationFigures]) -> dict[str, Any]:
+    """How many sets reach the goals, means over the sets, and every set's own figures by its name."""
+    honest = [one.error_after <= GOAL_ERROR for one in figures]
+    close = [one.micro_f1_after >= one.best - GOAL_GAP for one in figures]
+    return {
+        "sets_with_low_error": sum(honest),
+        "sets_near_best": sum(close),
+        "sets_with_both": sum(a and b for a, b in zip(honest, close, strict=True)),
+        "mean_error_before": float(np.mean([one.error_before for one in figures])),
+        "mean_error_after": float(np.mean([one.error_after for one in figures])),
+        "mean_micro_f1_before": float(np.mean([one.micro_f1_before for one in figures])),
+        "mean_micro_f1_after": float(np.mean([one.micro_f1_after for one in figures])),
+        "mean_best_micro_f1": float(np.mean([one.best for one in figures])),
+        "sets": {one.name: asdict(one) for one in figures},
+    }
 
 
 def run(data: Path, labelled: int, rows: int | None, model: str | None, max_tokens: int) -> list[CalibrationFigures]:
@@ -106,4 +126,4 @@ def _scored(scorer: Scorer, dataset: Dataset, rows: list[LabelledText]) -> Score
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,21 +5,24 @@ checkpoint is trained anew for every set and seed, with one setting for all.
 """
 
 import argparse
-import json
 import random
 import shutil
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
-from model.checkpoint import load_checkpoint
+from benchmarks.report import command_line, write_report
+from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import ModelError
 from model.training.batches import score_examples
 from model.training.data import TrainingExample
@@ -27,6 +30,7 @@ from model.training.datasets import Dataset, LabelledText, find_datasets, read_d
 from model.training.evaluation import argmax_choice, macro_f1
 from model.training.supervised import TrainingSettings, train
 
+MODULE = "benchmarks.few_shot"
 SETTINGS = TrainingSettings(
     epochs=12,
     batch_size=16,
@@ -50,9 +54,10 @@ class FewShotFigures:
     seconds: float
 
 
-def main() -> None:
-    """Print the table, and write it as JSON with --report."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.few_shot", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table, and write it as JSON with --json; exit status 0."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of sets, or one set")
     parser.add_argument("--shots", type=int, default=8, help="examples per label")
     parser.add_argument("--rows", type=int, default=300, help="test rows of each set; 0 for all")
@@ -60,31 +65,39 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", help="only these sets")
     parser.add_argument("--model", help="checkpoint; default: the starter")
     parser.add_argument("--max-tokens", type=int, default=128)
-    parser.add_argument("--report", type=Path, help="write the figures as JSON to this file")
-    options = parser.parse_args()
+    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     try:
         figures = list(_run(options))
     except ModelError as error:
         sys.exit(str(error))
     shown = Table("set", "seed", "examples", "before", "after", "gain", "seconds")
     for one in figures:
-        gain = f"{one.after - one.before:+.3f}"
-        shown.add_row(
-            one.name,
-            str(one.seed),
-            str(one.examples),
-            f"{one.before:.3f}",
-            f"{one.after:.3f}",
-            gain,
-            f"{one.seconds:.0f}",
-        )
+        values = (f"{one.before:.3f}", f"{one.after:.3f}", f"{one.after - one.before:+.3f}", f"{one.seconds:.0f}")
+        shown.add_row(one.name, str(one.seed), str(one.examples), *values)
     Console(width=120).print(shown)
-    print(f"mean_gain {np.mean([one.after - one.before for one in figures]):.4f}")
-    if options.report is not None:
-        options.report.write_text(json.dumps([asdict(one) for one in figures], indent=2) + "\n", encoding="utf-8")
+    summary = summarise(figures)
+    print(f"mean_gain {summary['mean_gain']:.4f}")
+    if options.json is not None:
+        write_report(options.json, summary, command_line(MODULE, arguments))
+    return 0
 
 
-def _run(options: argparse.Namespace):
+def summarise(figures: Sequence[FewShotFigures]) -> dict[str, Any]:
+    """Means over sets and seeds, and the figures of each."""
+    return {
+        "mean_before": float(np.mean([one.before for one in figures])),
+        "mean_after": float(np.mean([one.after for one in figures])),
+        "mean_gain": float(np.mean([one.after - one.before for one in figures])),
+        "mean_seconds": float(np.mean([one.seconds for one in figures])),
+        "sets": {f"{one.name}-{one.seed}": asdict(one) for one in figures},
+    }
+
+
+def _run(options: argparse.Namespace) -> Iterator[FewShotFigures]:
     model = options.model
     if model is None:
         from model.starter import build_starter
@@ -104,7 +117,7 @@ def few_shot(model: str, dataset: Dataset, shots: int, rows: int | None, seed: i
     chosen = choose_shots(dataset, shots, seed)
     test = [_example(dataset, row) for row in shuffled(dataset.test, rows)]
     checkpoint = load_checkpoint(model, max_tokens=max_tokens)
-    before = _macro_f1(dataset, test, checkpoint)
+    before = _macro_f1(test, checkpoint)
     out = Path(tempfile.mkdtemp())
     began_at = time.monotonic()
     try:
@@ -112,7 +125,7 @@ def few_shot(model: str, dataset: Dataset, shots: int, rows: int | None, seed: i
     finally:
         shutil.rmtree(out, ignore_errors=True)
     seconds = time.monotonic() - began_at
-    return FewShotFigures(dataset.name, seed, len(chosen), before, _macro_f1(dataset, test, checkpoint), seconds)
+    return FewShotFigures(dataset.name, seed, len(chosen), before, _macro_f1(test, checkpoint), seconds)
 
 
 def choose_shots(dataset: Dataset, shots: int, seed: int) -> list[LabelledText]:
@@ -134,11 +147,11 @@ def _example(dataset: Dataset, row: LabelledText) -> TrainingExample:
     return TrainingExample(row.text, dataset.labels, tuple(float(label in row.labels) for label in dataset.labels))
 
 
-def _macro_f1(dataset: Dataset, test: list[TrainingExample], checkpoint) -> float:
+def _macro_f1(test: list[TrainingExample], checkpoint: Checkpoint) -> float:
     logits = np.stack([one.numpy() for one in score_examples(checkpoint.model, checkpoint.tokenizers, test)])
     truth = np.array([one.targets for one in test]) >= 0.5
     return macro_f1(argmax_choice(logits), truth)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

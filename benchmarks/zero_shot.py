@@ -6,15 +6,17 @@ seed 0 are scored under its own label names. macro-F1 is that of the highest lab
 """
 
 import argparse
-import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.report import command_line, write_report
 from model.errors import ModelError
 from model.scorer import Scorer
 from model.training.data import TrainingExample
@@ -28,6 +30,9 @@ from model.training.evaluation import (
     sigmoid,
 )
 from model.training.scoring import score_set
+
+MODULE = "benchmarks.zero_shot"
+MEAN_FIGURES = ("macro_f1", "best_micro_f1", "micro_f1", "expected_calibration_error", "texts_per_second")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +49,27 @@ class SetFigures:
     texts_per_second: float
 
 
-def main() -> None:
-    """Print the table, and write it as JSON with --report."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.zero_shot", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table, and write it as JSON with --json; exit status 0."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of sets, or one set")
     parser.add_argument("--rows", type=int, default=300, help="test rows of each set; 0 for all")
     parser.add_argument("--model", help="checkpoint; default: the starter")
     parser.add_argument("--max-tokens", type=int, default=128, help="window of a text")
     parser.add_argument("--threads", type=int, help="CPU threads")
-    parser.add_argument("--report", type=Path, help="write the figures as JSON to this file")
-    options = parser.parse_args()
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    options = parser.parse_args(arguments)
     try:
         figures = run(options.data, options.rows or None, options.model, options.max_tokens, options.threads)
     except ModelError as error:
         sys.exit(str(error))
-    mean_macro_f1 = float(np.mean([figure.macro_f1 for figure in figures]))
     Console(width=120).print(table(figures))
-    print(f"mean_macro_f1 {mean_macro_f1:.4f}")
-    if options.report is not None:
-        report = {"mean_macro_f1": mean_macro_f1, "sets": [asdict(figure) for figure in figures]}
-        options.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    summary = summarise(figures)
+    print(f"mean_macro_f1 {summary['mean_macro_f1']:.4f}")
+    if options.json is not None:
+        write_report(options.json, summary, command_line(MODULE, arguments))
+    return 0
 
 
 def run(
@@ -99,13 +105,20 @@ def figures_of(scorer: Scorer, dataset: Dataset, rows: int | None) -> SetFigures
     )
 
 
+def summarise(figures: Sequence[SetFigures]) -> dict[str, Any]:
+    """Means over the sets, and every set's own figures by its name."""
+    means: dict[str, Any] = {
+        f"mean_{name}": float(np.mean([getattr(one, name) for one in figures])) for name in MEAN_FIGURES
+    }
+    return means | {"sets": {one.name: asdict(one) for one in figures}}
+
+
 def table(figures: list[SetFigures]) -> Table:
     """One row per set and a last one of means."""
     shown = Table("set", "labels", "texts", "macro-F1", "best micro-F1", "micro-F1 at 0.5", "ECE", "texts/s")
     for one in figures:
         shown.add_row(one.name, str(one.labels), str(one.texts), *_values(one))
-    names = ("macro_f1", "best_micro_f1", "micro_f1", "expected_calibration_error", "texts_per_second")
-    means = [float(np.mean([getattr(one, name) for one in figures])) for name in names]
+    means = [float(np.mean([getattr(one, name) for one in figures])) for name in MEAN_FIGURES]
     shown.add_section()
     shown.add_row("mean", "", "", *(f"{value:.4f}" for value in means[:4]), f"{means[4]:.0f}")
     return shown
@@ -117,4 +130,4 @@ def _values(one: SetFigures) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
