@@ -20,8 +20,10 @@ install: $(VENV)/.installed ## set up .venv for everything below
 demo: $(VENV)/.installed-demo ## watch messages flow through a real Kafka and a real model
 	$(BIN)/gliclass-worker demo $(ARGS)
 
-starter: $(VENV)/.installed-demo ## build the starter checkpoint into the cache, without running anything
-	$(BIN)/python -m model.starter $(ARGS)
+# With a folder of training sets the starter is trained, which needs more than building it does.
+TRAINS_STARTER := $(findstring --data,$(ARGS))
+starter: $(VENV)/.installed$(if $(TRAINS_STARTER),,-demo) ## build the starter checkpoint; ARGS="--data DIR" trains it again
+	$(BIN)/python -m model.$(if $(TRAINS_STARTER),training.)starter $(ARGS)
 
 test: ## test-unit, test-integration, test-faults-quick
 	$(MAKE) test-unit

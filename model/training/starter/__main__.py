@@ -1,7 +1,7 @@
 """`python -m model.training.starter --data DIR --out DIR`: train the starter's label tower again.
 
-DIR/<name>/{meta.json, data.jsonl.gz} are the training sets. The result, OUT/space.safetensors, takes the place of
-model/starter/space.safetensors; the starter checkpoint is built from it.
+DIR/<name>/{meta.json, data.jsonl.gz} are the training sets. OUT/checkpoint is the trained starter;
+OUT/space.safetensors, what was trained, takes the place of model/starter/space.safetensors to ship it.
 """
 
 import argparse
@@ -13,6 +13,8 @@ import torch
 from tokenizers import Tokenizer
 
 from model.errors import ModelError
+from model.starter.build import write_checkpoint
+from model.starter.space import Space
 from model.starter.towers import fetch_tower
 from model.training.starter.export import trained_space, write_space
 from model.training.starter.recipe import base_model, build_tower, calibrate, read_material, train
@@ -22,7 +24,9 @@ def main() -> None:
     """Read, train, calibrate, write; what was done already is taken from OUT."""
     parser = argparse.ArgumentParser(prog="python -m model.training.starter", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of training sets")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; the same one resumes it")
+    parser.add_argument(
+        "--out", type=Path, default=Path("starter-run"), help="of the run; the same one resumes it"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of everything random")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; results differ in rounding between counts")
     options = parser.parse_args()
@@ -48,6 +52,10 @@ def _run(data: Path, out: Path, seed: int) -> None:
     report("fitting the calibrator")
     space = trained_space(tower, calibrate(tower, material, seed=seed))
     write_space(out / "space.safetensors", space)
+    write_checkpoint(out / "checkpoint", source, Space.read(out / "space.safetensors"))
+    report(
+        f"{out / 'checkpoint'}: measure it with python -m benchmarks.zero_shot --data DIR --model {out / 'checkpoint'}"
+    )
     report(f"{out / 'space.safetensors'}: copy it to model/starter/space.safetensors to ship it")
 
 
