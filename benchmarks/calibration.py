@@ -21,6 +21,7 @@ from model.scorer import Scorer
 from model.training.calibration import Goal, Scaling, decide, fit
 from model.training.data import TrainingExample
 from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
+from model.training.errors import DataError
 from model.training.evaluation import best_micro_f1, expected_calibration_error, micro_f1
 from model.training.scoring import ScoredSet, score_set
 
@@ -95,8 +96,10 @@ def run(data: Path, labelled: int, rows: int | None, model: str | None, max_toke
 
         model = str(build_starter())
     scorer = Scorer.load(model, max_tokens=max_tokens)
-    datasets = [read_dataset(folder) for folder in find_datasets(data)]
-    return [_figures(scorer, one, labelled, rows) for one in datasets if one.train and one.test]
+    datasets = [one for folder in find_datasets(data) if (one := read_dataset(folder)).train and one.test]
+    if not datasets:
+        raise DataError(f"{data}: no set has train and test rows")
+    return [_figures(scorer, one, labelled, rows) for one in datasets]
 
 
 def _figures(scorer: Scorer, dataset: Dataset, labelled: int, rows: int | None) -> CalibrationFigures:

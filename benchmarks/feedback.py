@@ -74,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures = _run(options)
     except ModelError as error:
         sys.exit(str(error))
+    if not figures:
+        sys.exit(f"{options.data}: no set with train and test rows was chosen")
     summary = summarise(figures)
     Console(width=120).print(_table(summary))
     if options.json is not None:

@@ -74,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures = list(_run(options))
     except ModelError as error:
         sys.exit(str(error))
+    if not figures:
+        sys.exit(f"{options.data}: no set with train and test rows was chosen")
     shown = Table("set", "seed", "examples", "before", "after", "gain", "seconds")
     for one in figures:
         values = (f"{one.before:.3f}", f"{one.after:.3f}", f"{one.after - one.before:+.3f}", f"{one.seconds:.0f}")

@@ -21,6 +21,7 @@ from model.errors import ModelError
 from model.scorer import Scorer
 from model.training.data import TrainingExample
 from model.training.datasets import Dataset, find_datasets, read_dataset, shuffled
+from model.training.errors import DataError
 from model.training.evaluation import (
     argmax_choice,
     best_micro_f1,
@@ -82,6 +83,8 @@ def run(
         model = str(build_starter())
     scorer = Scorer.load(model, max_tokens=max_tokens, threads=threads)
     datasets = [dataset for folder in find_datasets(data) if (dataset := read_dataset(folder)).test]
+    if not datasets:
+        raise DataError(f"{data}: no set has test rows")
     return [figures_of(scorer, dataset, rows) for dataset in datasets]
 
 

@@ -1,6 +1,7 @@
 """Training examples bound to a model: sequences to run, and flat targets in the order the logits come out."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from model.architectures import Tokenizers
 from model.checkpoint import GliclassModel
 from model.label_set import validate
+from model.precision import choose_dtype
 from model.prompt import PreparedLabelSet, TextPass, encode_text
 from model.training.data import TrainingExample
 
@@ -55,6 +57,12 @@ def bind(model: GliclassModel, tokenizers: Tokenizers, examples: Sequence[Traini
         counts=tuple(len(examples[index].labels) for index in order),
         targets=torch.tensor([target for index in order for target in examples[index].targets]),
     )
+
+
+def mixed_precision(dtype: str, device: torch.device) -> AbstractContextManager[object]:
+    """Multiply in bfloat16 where `dtype` ("auto", "float32" or "bfloat16") asks for it; weights stay as they are."""
+    half = choose_dtype(dtype, device) == torch.bfloat16
+    return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
 
 
 def score_examples(

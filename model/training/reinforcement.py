@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from model.checkpoint import Checkpoint, GliclassModel
 from model.head import Scores
-from model.training.batches import BoundBatch, bind, score_examples
+from model.training.batches import BoundBatch, bind, mixed_precision, score_examples
 from model.training.errors import DataError, TrainingError
 from model.training.feedback import Feedback
 from model.training.lora import LoraSettings, merge_lora
@@ -31,6 +31,7 @@ class FeedbackSettings:
         epochs: passes over the feedback.
         batch_size: texts of one rollout.
         trained, lora: as in `TrainingSettings`.
+        dtype: as in `TrainingSettings`.
         partial_label_weight: of the likelihood that one of a text's candidates is right, where candidates are given.
     """
 
@@ -45,6 +46,7 @@ class FeedbackSettings:
     lora: LoraSettings | None = None
     partial_label_weight: float = 0.5
     ppo: PpoSettings = field(default_factory=PpoSettings)
+    dtype: str = "auto"
     seed: int = 0
 
 
@@ -177,7 +179,9 @@ def _update(
     rollout, losses = None, []
     trained = [value for group in optimizer.param_groups for value in group["params"]]
     for _ in range(settings.ppo.inner_epochs):
-        scores = policy.model(bound.passes)
+        with mixed_precision(settings.dtype, bound.targets.device):
+            scores = policy.model(bound.passes)
+        scores = replace(scores, logits=scores.logits.float())
         values = policy.value_head(scores, bound.counts)
         if rollout is None:
             rollout = draw_rollout(

@@ -5,7 +5,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoint import Checkpoint, GliclassModel
-from model.precision import DTYPES, choose_dtype
+from model.precision import DTYPES
 from model.training.augmentation import NO_AUGMENTATION, Augmentation, Augmenter, with_in_batch_negatives
-from model.training.batches import BoundBatch, bind, score_examples
+from model.training.batches import BoundBatch, bind, mixed_precision, score_examples
 from model.training.data import IGNORED, LabelKnowledge, TrainingExample, check_trainable, labels_without_examples
 from model.training.errors import DataError, TrainingError
 from model.training.evaluation import macro_f1
@@ -221,8 +220,7 @@ class _Run:
 
     def _loss(self, bound: BoundBatch) -> Tensor:
         device = next(self.model.parameters()).device
-        half = choose_dtype(self.settings.dtype, device) == torch.bfloat16
-        with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
+        with mixed_precision(self.settings.dtype, device):
             logits = self.model(bound.passes).logits
         logits, targets = logits.float(), bound.targets.to(device)
         loss = multi_label_loss(

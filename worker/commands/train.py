@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from model.training.data import TrainingExample
+from model.training.errors import DataError
 from worker.commands.loading import model_folder, one_line_errors, read_all
 
 
@@ -18,7 +20,9 @@ def train(
     feedback: Annotated[
         Path | None, typer.Option(help="JSONL of people's answers; trains by PPO from them instead of from --data.")
     ] = None,
-    dev: Annotated[Path | None, typer.Option(help="Development data: the best weights on it are kept.")] = None,
+    dev: Annotated[
+        Path | None, typer.Option(help="Development data (of a folder its test rows): the best weights on it are kept.")
+    ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Candidate labels of plain rows in a file, separated by commas.")
     ] = None,
@@ -39,7 +43,9 @@ def train(
     augment: Annotated[float, typer.Option(help="Probability of each augmentation of a text.")] = 0.0,
     patience: Annotated[int, typer.Option(help="Looks at --dev without a gain that end the run; 0 for never.")] = 0,
     evaluate_every: Annotated[int, typer.Option(help="Updates between looks at --dev and checkpoints.")] = 50,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it.")] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it.")
+    ] = "auto",
     max_tokens: Annotated[int, typer.Option(help="Longest sequence.")] = 512,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
@@ -102,7 +108,7 @@ def train(
                 dtype=dtype,
                 seed=seed,
             ),
-            development=read_all(dev, labels, None) if dev is not None else (),
+            development=_development(dev, labels),
             knowledge=read_label_knowledge(knowledge) if knowledge is not None else None,
             report=typer.echo,
         )
@@ -111,3 +117,13 @@ def train(
 
     loss_curve(history, out / "loss.png", figure_name=figure_name)
     typer.echo(f"{folder}: use it with --model, or as model.path in the config")
+
+
+def _development(dev: Path | None, labels: str | None) -> list[TrainingExample]:
+    """Rows of --dev, of a folder those of its test split; a file without any would end in weights nobody chose."""
+    if dev is None:
+        return []
+    rows = read_all(dev, labels, "test" if dev.is_dir() else None)
+    if not rows:
+        raise DataError(f"{dev}: the development data holds no row")
+    return rows

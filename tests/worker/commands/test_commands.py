@@ -69,6 +69,17 @@ def test_train_takes_feedback_instead_of_labels(app: typer.Typer, tmp_path: Path
     assert (tmp_path / "run" / "model" / "config.json").is_file()
 
 
+def test_development_data_without_a_row_is_refused_before_training(
+    app: typer.Typer, tmp_path: Path, model: str
+) -> None:
+    empty = _rows(tmp_path / "empty.jsonl", [])
+    options = ["--data", _data(tmp_path), "--dev", empty, "--out", str(tmp_path / "run"), "--model", model]
+    result = CliRunner().invoke(app, ["train", *options])
+    assert result.exit_code == 1
+    assert "empty.jsonl: the development data holds no row" in result.output
+    assert not (tmp_path / "run").exists()
+
+
 def test_evaluate_compares_two_checkpoints(app: typer.Typer, tmp_path: Path, model: str) -> None:
     report, picture = tmp_path / "report.json", tmp_path / "confusion.png"
     options = ["--model", model, "--compare", model, "--report", str(report), "--picture", str(picture)]
