@@ -90,6 +90,9 @@ def load_checkpoint(path: str | Path, *, max_tokens: int = 1024, revision: str |
         model = GliclassModel(config)
     except CheckpointError as error:
         raise CheckpointError(f"{folder / CONFIG_FILE}: {error}") from error
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # What torch and transformers raise for sizes that do not fit each other.
+        raise CheckpointError(f"{folder / CONFIG_FILE}: no model can be built from it: {error}") from error
     files = _weight_files(folder)
     _load_weights(model, files)
     text = PieceTokenizer.read(folder)

@@ -17,6 +17,8 @@ CONFIG_FILE = "config.json"
 MODEL_TYPE = "GLiClass"
 LLM2VEC_MODEL_TYPES = ("gemma", "llama", "mistral", "qwen2")
 DEFAULT_MODEL_TYPE = "deberta-v2"
+LOOSE_FIELDS = ("max_labels_alloc",)
+"""A word or a number."""
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ class GliclassConfig:
             given["label_model_config"] = _inner_config("label_model_config", values.get("label_model_config"))
         if "recurrent_halt_threshold" in values and values["recurrent_halt_threshold"] is None:
             given["recurrent_halt_threshold"] = None
+        _require_types(given)
         config = cls(**given, extra={name: value for name, value in values.items() if name not in known})
         refuse_unsupported(config)
         return config
@@ -187,4 +190,17 @@ def _inner_config(name: str, values: Any) -> PreTrainedConfig:
     model_type = values.get("model_type", DEFAULT_MODEL_TYPE)
     if model_type not in CONFIG_MAPPING:
         raise CheckpointError(f"{name}.model_type {model_type!r} is unknown to the installed transformers; upgrade it")
-    return CONFIG_MAPPING[model_type](**{key: value for key, value in values.items() if key != "model_type"})
+    try:
+        return CONFIG_MAPPING[model_type](**{key: value for key, value in values.items() if key != "model_type"})
+    except Exception as error:  # transformers raises whatever its checks raise
+        raise CheckpointError(f"{name} is not a {model_type} config: {error}") from error
+
+
+def _require_types(values: dict[str, Any]) -> None:
+    """Each value has the type of its field's default; a whole number will do for a float."""
+    for item in fields(GliclassConfig):
+        kind, value = type(item.default), values.get(item.name)
+        if value is None or kind not in (bool, int, float, str) or item.name in LOOSE_FIELDS:
+            continue
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise CheckpointError(f"{item.name} is {value!r}; it must be of type {kind.__name__}")

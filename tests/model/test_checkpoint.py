@@ -156,6 +156,13 @@ def test_a_configuration_that_cannot_be_run_is_refused(folder: Path, fields: dic
         load_checkpoint(folder)
 
 
+def test_sizes_that_do_not_fit_each_other_are_refused(folder: Path) -> None:
+    encoder = json.loads((folder / "config.json").read_text())["encoder_config"]
+    edit_config(folder, encoder_config=encoder | {"num_attention_heads": 7})
+    with pytest.raises(CheckpointError, match=r"config\.json: .*7"):
+        load_checkpoint(folder)
+
+
 def test_a_tokenizer_without_the_markers_is_refused(folder: Path) -> None:
     path = folder / "tokenizer.json"
     path.write_text(path.read_text().replace("<<LABEL>>", "<<OTHER>>"))

@@ -95,3 +95,23 @@ def test_a_bad_file_is_refused_with_its_path(tmp_path: Path, content: str | None
     with pytest.raises(CheckpointError, match=message) as caught:
         GliclassConfig.read(tmp_path)
     assert str(tmp_path / "config.json") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hidden_size": "wide"}, "hidden_size is 'wide'; it must be of type int"),
+        ({"prompt_first": 1}, "prompt_first is 1; it must be of type bool"),
+        ({"logit_scale_init_value": "a"}, "logit_scale_init_value is 'a'; it must be of type float"),
+        ({"scorer_type": 3}, "scorer_type is 3; it must be of type str"),
+        ({"encoder_config": {"model_type": "bert", "hidden_size": "wide"}}, "encoder_config is not a bert config: "),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_by_name(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        GliclassConfig.from_dict(minimal(**fields))
+
+
+def test_a_whole_number_will_do_for_a_float_and_labels_are_allocated_by_word_or_number() -> None:
+    config = GliclassConfig.from_dict(minimal(focal_loss_gamma=-1, max_labels_alloc=30))
+    assert (config.focal_loss_gamma, config.max_labels_alloc) == (-1, 30)
