@@ -70,6 +70,9 @@ class ModelSettings(SettingsModel):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the device computes in it natively."
     )
+    deviation_limit: float = Field(
+        default=0.03, gt=0, le=1, description="How far bfloat16 may move a probability of the start-up check."
+    )
     threads: int | None = Field(default=None, ge=1, description="CPU threads of one pass; null: what torch chooses.")
     max_tokens: int = Field(
         default=1024, ge=16, description="Window: labels, prompt and text together; longer text is cut, and said so."

@@ -17,6 +17,7 @@ def load_model(settings: ModelSettings) -> Scorer:
         threads=settings.threads,
         max_tokens=settings.max_tokens,
         revision=settings.revision,
+        deviation_limit=settings.deviation_limit,
     )
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from model.errors import ModelError
 from model.golden import Comparison, check_golden, save_golden
-from model.precision import DEFAULT_DEVIATION_LIMIT
 from model.reference import compare_with_reference
 from schemas.settings import ModelSettings
 from worker.check_result import CheckResult, Outcome
@@ -37,7 +36,7 @@ def check_scores(settings: ModelSettings, checks: ScoreChecks) -> Iterator[Check
     if checks.reference:
         yield _compared(REFERENCE, FLOAT32_PROBABILITY_LIMIT, lambda: _with_reference(settings))
     if checks.golden is not None:
-        limit = FLOAT32_PROBABILITY_LIMIT if settings.dtype == "float32" else DEFAULT_DEVIATION_LIMIT
+        limit = FLOAT32_PROBABILITY_LIMIT if settings.dtype == "float32" else settings.deviation_limit
         golden = checks.golden
         yield _compared(GOLDEN, limit, lambda: check_golden(load_model(settings), golden))
     if checks.save_golden is not None:
