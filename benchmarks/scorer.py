@@ -8,7 +8,6 @@ Needs the extra `bench`.
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +18,10 @@ from typing import Any
 import torch
 
 from benchmarks.report import command_line, plot_bars, write_report
-from benchmarks.scorer_engines import BATCH_SIZES, Engine, pipeline_engine, scorer_engine
+from benchmarks.scorer_engines import BATCH_SIZES, SCORER_BATCH_TEXTS, Engine, pipeline_engine, scorer_engine
+from benchmarks.scorer_memory import measure_apart
 from benchmarks.scorer_models import FAMILIES, write_checkpoint
+from benchmarks.scorer_profile import time_shares
 from benchmarks.scorer_workload import Workload, encoder_operations
 from benchmarks.timing import interleaved, matrix_peak, paired_ratio
 from model import EncodedText, Scorer
@@ -28,7 +29,9 @@ from model.precision import has_native_bf16
 
 MODULE = "benchmarks.scorer"
 LABEL_CURVE = (1, 2, 4, 8, 16, 32, 64, 128)
+LABEL_CURVE_ROUNDS = 3
 BI_ENCODER_LABELS = (20,)
+BARS = ("fp32_ratio", "bf16_ratio")
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
@@ -37,9 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = _options(arguments)
     torch.set_num_threads(options.threads)
-    if options.memory_of:
-        print(_peak_mib(options.memory_of, Path(options.checkpoint), options.texts))
-        return 0
     formats = [name for name in DTYPES if name == "fp32" or has_native_bf16(torch.device("cpu"))]
     figures: dict[str, Any] = {"threads": options.threads, "texts": options.texts}
     with tempfile.TemporaryDirectory() as scratch:
@@ -49,12 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "bert" in folders:
             figures |= _shares(folders["bert"], formats, options)
             figures |= _label_cost(folders["bert"], formats[-1], options)
-            figures |= _memory(folders["bert"], formats, options)
+            figures |= _memory(folders["bert"], formats, figures["bert_pipeline_batch_size"], options)
     command = command_line(MODULE, arguments)
     if options.json:
         write_report(options.json, figures, command)
     if options.plot:
-        bars = {name.removesuffix("_ratio"): figures[name] for name in figures if name.endswith("_ratio")}
+        bars = {name.removesuffix("_ratio"): figures[name] for name in figures if name.endswith(BARS)}
         plot_bars(options.plot, "Speed against the gliclass pipeline", bars, x_label="times as fast")
     return 0
 
@@ -67,22 +67,22 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="encoders to compare")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--plot", type=Path, help="draw the ratios here")
-    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
-    parser.add_argument("--checkpoint", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
 def _ratios(family: str, folder: Path, formats: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
     """The scorer in each format against the pipeline at its best batch size, in order of arrival and sorted."""
     workload = Workload.draw(options.texts, BI_ENCODER_LABELS if family == "biencoder" else (4, 8, 12, 20))
+    arrival, by_length = (_best_batch_size(folder, workload, by_length=sort) for sort in (False, True))
     engines = {
-        "pipeline": pipeline_engine(folder, _best_batch_size(folder, workload, by_length=False)),
-        "pipeline sorted": pipeline_engine(folder, _best_batch_size(folder, workload, by_length=True), by_length=True),
+        "pipeline": pipeline_engine(folder, arrival),
+        "pipeline sorted": pipeline_engine(folder, by_length, by_length=True),
         **{name: scorer_engine(folder, DTYPES[name]) for name in formats},
     }
     seconds = interleaved(_tasks(engines, workload), options.rounds)
     tokens = sum(one.token_count for one in _encoded(folder, workload))
-    figures: dict[str, Any] = {}
+    print(f"{family:10} the pipeline's fastest batch sizes: {arrival} in order of arrival, {by_length} by length")
+    figures: dict[str, Any] = {f"{family}_pipeline_batch_size": arrival}
     for name in formats:
         ratio = paired_ratio(seconds["pipeline"], seconds[name])
         against_sorted = paired_ratio(seconds["pipeline sorted"], seconds[name])
@@ -100,8 +100,8 @@ def _ratios(family: str, folder: Path, formats: Sequence[str], options: argparse
 
 def _best_batch_size(folder: Path, workload: Workload, *, by_length: bool) -> int:
     engines = {str(size): pipeline_engine(folder, size, by_length=by_length) for size in BATCH_SIZES}
-    seconds = interleaved(_tasks(engines, workload), 1)
-    return int(min(seconds, key=lambda size: seconds[size][0]))
+    seconds = interleaved(_tasks(engines, workload), 2)
+    return int(min(seconds, key=lambda size: min(seconds[size])))
 
 
 def _tasks(engines: Mapping[str, Engine], workload: Workload) -> dict[str, Callable[[], object]]:
@@ -130,9 +130,12 @@ def _shares(folder: Path, formats: Sequence[str], options: argparse.Namespace) -
             shares.append(operations / seconds / peak)
         figures[f"{name}_gemm_share"] = statistics.median(shares)
         figures[f"{name}_gemm_gflops"] = max(peaks[name]) / 1e9
+        parts = time_shares(partial(engine, workload))
+        figures |= {f"{name}_time_share_{kind}": share for kind, share in parts.items()}
         print(
             f"share of the {name} matrix peak: {statistics.median(shares):.2f} "
-            f"({min(shares):.2f}-{max(shares):.2f}) of {max(peaks[name]) / 1e9:.0f} GFLOP/s"
+            f"({min(shares):.2f}-{max(shares):.2f}) of {max(peaks[name]) / 1e9:.0f} GFLOP/s; "
+            f"time: {', '.join(f'{kind} {share:.0%}' for kind, share in parts.items())}"
         )
     if "bf16" in formats:
         figures["bf16_to_fp32_gemm"] = max(peaks["bf16"]) / max(peaks["fp32"])
@@ -145,7 +148,7 @@ def _label_cost(folder: Path, name: str, options: argparse.Namespace) -> dict[st
     engine = scorer_engine(folder, DTYPES[name])
     workloads = {count: Workload.draw(options.texts, (count,)) for count in LABEL_CURVE}
     tasks: dict[str, Callable[[], object]] = {str(count): partial(engine, item) for count, item in workloads.items()}
-    seconds = interleaved(tasks, options.rounds)
+    seconds = interleaved(tasks, min(options.rounds, LABEL_CURVE_ROUNDS))
     figures: dict[str, Any] = {}
     for count, workload in workloads.items():
         tokens = sum(one.token_count for one in _encoded(folder, workload))
@@ -158,27 +161,19 @@ def _label_cost(folder: Path, name: str, options: argparse.Namespace) -> dict[st
     return figures
 
 
-def _memory(folder: Path, formats: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Peak resident memory of a process that loads the checkpoint with one engine and scores the workload."""
+def _memory(folder: Path, formats: Sequence[str], fastest: int, options: argparse.Namespace) -> dict[str, Any]:
+    """MiB of the loaded model and of scoring: ours, and the pipeline at its fastest and at our batch size."""
+    engines = {
+        f"pipeline_batch_{fastest}": ("pipeline", fastest),
+        f"pipeline_batch_{SCORER_BATCH_TEXTS}": ("pipeline", SCORER_BATCH_TEXTS),
+        **{name: (DTYPES[name], SCORER_BATCH_TEXTS) for name in formats},
+    }
     figures: dict[str, Any] = {}
-    for name in ("nothing", "pipeline", *formats):
-        command = [sys.executable, "-m", MODULE, "--memory-of", name, "--checkpoint", str(folder)]
-        command += ["--texts", str(options.texts), "--threads", str(options.threads)]
-        finished = subprocess.run(command, capture_output=True, text=True, check=True)
-        figures[f"peak_mib_{name}"] = int(finished.stdout.split()[-1])
-        print(f"peak memory, {name}: {figures[f'peak_mib_{name}']} MiB")
+    for name, (engine, size) in engines.items():
+        memory = measure_apart(engine, folder, texts=options.texts, threads=options.threads, batch_size=size)
+        figures |= {f"loaded_mib_{name}": memory.loaded, f"scoring_mib_{name}": memory.scoring}
+        print(f"memory, {name}: {memory.loaded:.0f} MiB loaded, {memory.scoring:.0f} MiB more to score")
     return figures
-
-
-def _peak_mib(name: str, folder: Path, texts: int) -> int:
-    """Run one engine and return the largest resident size of this process; "nothing" only imports."""
-    if name == "pipeline":
-        pipeline_engine(folder, 16)(Workload.draw(texts))
-    elif name != "nothing":
-        scorer_engine(folder, DTYPES[name])(Workload.draw(texts))
-    # Not ru_maxrss: a child process inherits the peak of the parent that started it.
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":
