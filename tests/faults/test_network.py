@@ -46,7 +46,8 @@ async def test_f6_workers_parted_from_brokers(
         await run.resumed(time.time())
         which = "one broker" if brokers == 1 else "every broker"
         where = "both directions" if how in ("cut", "frozen") else f"only {how}"
-        add_to_report(await run.finish("F6", f"network to {which} {'cut' if how == 'cut' else 'frozen'}, {where}"))
+        what = f"network to {which} {'cut' if how == 'cut' else 'frozen'}, {where}"
+        add_to_report(await run.finish("F6", what), faults=1)
 
 
 @pytest.mark.parametrize(
