@@ -5,22 +5,20 @@ import random
 import time
 
 import pytest
+from support.faults.cases import both_modes, sized
 from support.faults.cluster import THROUGH_PROXIES
 from support.faults.proxy import Api, Direction
-from support.faults.run import MODES, Run
+from support.faults.run import Run
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-quick = pytest.mark.quick
-both_modes = pytest.mark.parametrize("mode", MODES)
 OUTAGE_SECONDS = 15.0
 
 
-@both_modes
-@pytest.mark.parametrize("restarts", [4])
+@sized("restarts", 4, 0)
 async def test_f4_brokers_restarted_cleanly(open_run, add_to_report, rng: random.Random, mode: str, restarts: int):
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start()
         for _ in range(restarts):
             broker = await next_victim(run, rng)
             stopped_at = time.time()
@@ -31,21 +29,19 @@ async def test_f4_brokers_restarted_cleanly(open_run, add_to_report, rng: random
         add_to_report(await run.finish("F4", "broker restarted"), faults=restarts)
 
 
-@both_modes
-@pytest.mark.parametrize("kills", [pytest.param(1, marks=quick), 5])
+@sized("kills", 5, 1, "exactly_once")
 async def test_f4_brokers_killed(open_run, add_to_report, rng: random.Random, mode: str, kills: int):
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start()
         for _ in range(kills):
             await kill(run, await next_victim(run, rng))
         add_to_report(await run.finish("F4", "kill -9 a broker"), faults=kills)
 
 
-@both_modes
-@pytest.mark.parametrize("kills", [3])
+@sized("kills", 3, 0)
 async def test_f5_the_groups_coordinator_killed(open_run, add_to_report, mode: str, kills: int):
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start()
         for _ in range(kills):
             await run.cluster.in_sync()
             await kill(run, await run.cluster.coordinator(run.group))
@@ -55,7 +51,7 @@ async def test_f5_the_groups_coordinator_killed(open_run, add_to_report, mode: s
 @pytest.mark.parametrize("kills", [3])
 async def test_f5_the_transaction_coordinator_killed(open_run, add_to_report, rng: random.Random, kills: int):
     async with open_run("exactly_once") as run:
-        await start_two(run)
+        await run.start()
         for _ in range(kills):
             await run.cluster.in_sync()
             await kill(run, await run.cluster.coordinator(transactional_id(run, rng), transactions=True))
@@ -76,7 +72,7 @@ async def test_f5_a_coordinator_killed_with_a_commit_on_its_way(
 ):
     """Towards the broker the commit dies with it; towards the worker it was done, and the worker does not know."""
     async with open_run(mode) as run:
-        await start_two(run, THROUGH_PROXIES)
+        await run.start(listener=THROUGH_PROXIES)
         for _ in range(2):
             await run.cluster.in_sync()
             if api == Api.END_TRANSACTION:
@@ -93,7 +89,7 @@ async def test_f5_a_coordinator_killed_with_a_commit_on_its_way(
 async def test_f15_fewer_replicas_in_sync_than_outputs_need(open_run, add_to_report, rng: random.Random, mode: str):
     """Nothing may be committed meanwhile, for nothing can be acknowledged."""
     async with open_run(mode, output_config={"min.insync.replicas": "3"}) as run:
-        await start_two(run)
+        await run.start()
         broker = await next_victim(run, rng)
         await asyncio.to_thread(run.cluster.kafka.kill_broker, broker)
         run.disturbances += len(run.workers)
@@ -110,7 +106,7 @@ async def test_f15_fewer_replicas_in_sync_than_outputs_need(open_run, add_to_rep
 @both_modes
 async def test_f15_two_of_three_brokers_gone(open_run, add_to_report, rng: random.Random, mode: str):
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start()
         first = await next_victim(run, rng)
         second = rng.choice([broker for broker in run.cluster.kafka.brokers if broker != first])
         for broker in (first, second):
@@ -123,13 +119,6 @@ async def test_f15_two_of_three_brokers_gone(open_run, add_to_report, rng: rando
             await asyncio.to_thread(run.cluster.kafka.wait_ready, broker)
         await run.resumed(time.time())
         add_to_report(await run.finish("F15", "kill -9 two of three brokers"), faults=1)
-
-
-async def start_two(run: Run, listener: str | None = None) -> None:
-    for _ in range(2):
-        run.worker(listener=listener)
-    run.start_writing()
-    await run.flowing()
 
 
 async def next_victim(run: Run, rng: random.Random) -> int:

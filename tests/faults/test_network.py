@@ -5,27 +5,29 @@ import random
 import time
 
 import pytest
+from support.faults.cases import MODES
 from support.faults.cluster import THROUGH_PROXIES
 from support.faults.proxy import BOTH, Api, Direction
-from support.faults.run import MODES, SESSION_SECONDS, Run
+from support.faults.run import SESSION_SECONDS
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-quick = pytest.mark.quick
-both_modes = pytest.mark.parametrize("mode", MODES)
 REQUEST_TIMEOUT_SECONDS = 3.0  # of the workers of a run
+WAYS = [
+    (1, "cut"),
+    (3, "cut"),
+    (1, "frozen"),
+    (3, "frozen"),
+    (3, Direction.TO_BROKER),
+    (3, Direction.TO_WORKER),
+]
 
 
-@both_modes
 @pytest.mark.parametrize(
-    ("brokers", "how"),
+    ("mode", "brokers", "how"),
     [
-        (1, "cut"),
-        pytest.param(3, "cut", marks=quick),
-        (1, "frozen"),
-        (3, "frozen"),
-        (3, Direction.TO_BROKER),
-        (3, Direction.TO_WORKER),
+        pytest.param("exactly_once", 3, "cut", marks=pytest.mark.quick),
+        *((mode, brokers, how) for mode in MODES for brokers, how in WAYS),
     ],
 )
 async def test_f6_workers_parted_from_brokers(
@@ -33,7 +35,7 @@ async def test_f6_workers_parted_from_brokers(
 ):
     """Longer than the session, so that the group takes the partitions away; then the network heals."""
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start(listener=THROUGH_PROXIES)
         for number in rng.sample(run.cluster.kafka.brokers, brokers):
             proxy = run.cluster.proxies.proxies[number]
             if how == "cut":
@@ -66,7 +68,7 @@ async def test_f7_calls_delayed_beyond_their_timeout(
 ):
     """Towards the broker a call arrives after the worker has given it up, perhaps into its next transaction."""
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start(listener=THROUGH_PROXIES)
         proxies = run.cluster.proxies.proxies.values()
         for seconds in (1.5 * REQUEST_TIMEOUT_SECONDS, 4 * REQUEST_TIMEOUT_SECONDS):
             held = [proxy.hold(direction, apis=[api], seconds=seconds) for proxy in proxies]
@@ -78,10 +80,3 @@ async def test_f7_calls_delayed_beyond_their_timeout(
             await run.resumed(time.time())
         what = "calls" if direction == Direction.TO_BROKER else "answers"
         add_to_report(await run.finish("F7", f"{name} {what} delayed beyond the timeout"), faults=2)
-
-
-async def start_two(run: Run) -> None:
-    for _ in range(2):
-        run.worker(listener=THROUGH_PROXIES)
-    run.start_writing()
-    await run.flowing()

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from safetensors.torch import load_file, save_file
+from support.faults.cases import both_modes, sized
 from support.faults.cluster import PASSWORD, USER, WITH_LOGIN
 from support.faults.history import Input
 from support.faults.observer import parse_input, parse_output
 from support.faults.oracle import KEY_HEADER, SEQUENCE_HEADER, UUID_HEADER, sound_ticket, ticket
-from support.faults.run import MODES, Run
+from support.faults.run import Run
 from support.faults.topics import allow_writing, configure_topic, delete_topic, deny_writing, recreate_topic
 from support.kafka import end_offsets, read_all
 from support.tiny_checkpoint import write_tiny_checkpoint
@@ -25,8 +26,6 @@ from schemas.records import DeadLetterReason
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-quick = pytest.mark.quick
-both_modes = pytest.mark.parametrize("mode", MODES)
 POISONOUS_WORD = "~"
 LARGEST_INPUT_BYTES = 12 * 1024 * 1024
 
@@ -81,15 +80,14 @@ def poisonable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@both_modes
-@pytest.mark.parametrize("seconds", [pytest.param(10, marks=quick), 40])
+@sized("seconds", 40, 10, "at_least_once")
 async def test_f11_poison_of_every_kind_disturbs_no_neighbour(
     open_run, add_to_report, poisonable: Path, mode: str, seconds: int
 ):
     poisoner = Poisoner()
     largest = {"max.message.bytes": str(LARGEST_INPUT_BYTES)}
     async with open_run(mode, checkpoint=poisonable, value=poisoner, input_config=largest) as run:
-        await start_two(run)
+        await run.start()
         await asyncio.sleep(seconds)
         row = await run.finish("F11", "poison of every kind")
         letters = [parse_output(each) for each in await read_all(run.cluster.bootstrap_servers, run.dead_letter_topic)]
@@ -103,7 +101,7 @@ async def test_f11_poison_of_every_kind_disturbs_no_neighbour(
 @both_modes
 async def test_f12_a_dead_letter_topic_that_is_missing_stops_its_partitions_only(open_run, add_to_report, mode: str):
     async with open_run(mode, value=sound_ticket) as run:
-        await start_two(run)
+        await run.start()
         await delete_topic(run.cluster.bootstrap_servers, run.dead_letter_topic)
         await stopped_by_dead_letters(run)
         config = {"message.timestamp.type": "LogAppendTime"}
@@ -121,7 +119,7 @@ async def test_f12_a_dead_letter_topic_that_is_denied_stops_its_partitions_only(
         "password": PASSWORD,
     }
     async with open_run(mode, value=sound_ticket) as run:
-        await start_two(run, WITH_LOGIN, kafka={"security": security})
+        await run.start(listener=WITH_LOGIN, kafka={"security": security})
         await deny_writing(run.cluster.bootstrap_servers, run.dead_letter_topic, USER)
         await stopped_by_dead_letters(run)
         await allow_writing(run.cluster.bootstrap_servers, run.dead_letter_topic, USER)
@@ -208,10 +206,3 @@ def has_holes(inputs: list[Input]) -> bool:
     for each in inputs:
         offsets.setdefault(TopicPartition(*each.source[:2]), []).append(each.source[2])
     return all(max(found) - min(found) + 1 > len(found) for found in offsets.values())
-
-
-async def start_two(run: Run, listener: str | None = None, **settings) -> None:
-    for _ in range(2):
-        run.worker(listener=listener, **settings)
-    run.start_writing()
-    await run.flowing()

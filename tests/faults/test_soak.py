@@ -7,8 +7,8 @@ import time
 from typing import cast
 
 import pytest
+from support.faults.cases import MODES
 from support.faults.forked_worker import TASKS_METRIC
-from support.faults.run import MODES
 from support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3 * 3600)]
@@ -27,9 +27,8 @@ async def test_f16_memory_and_tasks_stay_flat(
     minutes = cast(float, request.config.getoption("--soak-minutes"))
     seconds = minutes * 60 / len(MODES)
     async with open_run(mode) as run:
-        watched = run.worker()
-        run.start_writing()
-        await run.flowing()
+        await run.start(workers=1)
+        watched = run.workers[0]
         until, events = time.monotonic() + seconds, 0
         sampling = asyncio.create_task(sample(watched, seconds))
         while time.monotonic() < until:

@@ -6,16 +6,16 @@ import time
 
 import pytest
 from aiokafka import TopicPartition
+from support.faults.cases import both_modes
 from support.faults.observer import parse_output
 from support.faults.oracle import Oracle
-from support.faults.run import MODES, Run
+from support.faults.run import Run
 from support.faults.topics import add_partitions, delete_topic, expire_records, recreate_topic
 from support.kafka import end_offsets, read_all
 from support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
-both_modes = pytest.mark.parametrize("mode", MODES)
 OUTSIDE = "outside the log"
 ADDED = 3
 
@@ -25,7 +25,8 @@ async def test_f14_partitions_that_are_added_are_read_from_their_beginning(
     open_run, add_to_report, rng: random.Random, mode: str
 ):
     async with open_run(mode) as run:
-        await start(run)
+        await run.start(workers=1)
+        await run.stop_writing()
         total = run.partition_count + ADDED
         added_at = time.time()
         await add_partitions(run.cluster.bootstrap_servers, run.input_topic, total)
@@ -107,13 +108,6 @@ async def test_f14_records_that_retention_took_from_a_slow_worker_are_counted(op
         skipped = len(run.oracle.acknowledged) - len(inputs)
         assert 0 < skipped <= worker.metric("gliclass_records_skipped_total")
         add_to_report(row, faults=1)
-
-
-async def start(run: Run) -> None:
-    run.worker()
-    run.start_writing()
-    await run.flowing()
-    await run.stop_writing()
 
 
 async def made_anew(run: Run) -> None:

@@ -6,21 +6,19 @@ import signal
 import time
 
 import pytest
-from support.faults.run import MODES, SECONDS_PER_TEXT, SESSION_SECONDS, Run
+from support.faults.cases import both_modes, sized
+from support.faults.run import SECONDS_PER_TEXT, SESSION_SECONDS, Run
 from support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-quick = pytest.mark.quick
-both_modes = pytest.mark.parametrize("mode", MODES)
 MEMBERS_AT_MOST = 4
 
 
-@both_modes
-@pytest.mark.parametrize("kills", [pytest.param(2, marks=quick), 25])
+@sized("kills", 25, 2, "at_least_once", "exactly_once")
 async def test_f1_workers_killed_at_random(open_run, add_to_report, rng: random.Random, mode: str, kills: int):
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start()
         for _ in range(kills):
             await asyncio.sleep(rng.uniform(0, 2))
             victim = rng.choice(run.workers)
@@ -32,13 +30,12 @@ async def test_f1_workers_killed_at_random(open_run, add_to_report, rng: random.
         add_to_report(await run.finish("F1", "kill -9 a worker"))
 
 
-@both_modes
-@pytest.mark.parametrize("stops", [pytest.param(1, marks=quick), 8])
+@sized("stops", 8, 1, "at_least_once")
 async def test_f2_workers_stopped_in_the_middle_of_work_repeat_nothing(
     open_run, add_to_report, rng: random.Random, mode: str, stops: int
 ):
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start()
         for _ in range(stops):
             await asyncio.sleep(rng.uniform(0, 2))
             victim = rng.choice(run.workers)
@@ -51,13 +48,12 @@ async def test_f2_workers_stopped_in_the_middle_of_work_repeat_nothing(
         add_to_report(row, faults=stops)
 
 
-@both_modes
-@pytest.mark.parametrize("freezes", [pytest.param(1, marks=quick), 5])
+@sized("freezes", 5, 1, "exactly_once")
 async def test_f3_workers_frozen_beyond_their_session_wake_up_as_zombies(
     open_run, add_to_report, rng: random.Random, mode: str, freezes: int
 ):
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start()
         for _ in range(freezes):
             await asyncio.sleep(rng.uniform(0, 2))
             zombie = rng.choice(run.workers)
@@ -75,7 +71,7 @@ async def test_f3_workers_frozen_beyond_their_session_wake_up_as_zombies(
 @both_modes
 async def test_f8_a_model_twenty_times_slower_costs_nobody_their_membership(open_run, add_to_report, mode: str):
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start()
         await wait_for_all_members(run)
         assignments = sum(worker.log.count("partitions assigned") for worker in run.workers)
         slowed_at = time.time()
@@ -90,13 +86,12 @@ async def test_f8_a_model_twenty_times_slower_costs_nobody_their_membership(open
         add_to_report(row, faults=1)
 
 
-@both_modes
-@pytest.mark.parametrize("seconds", [pytest.param(15, marks=quick), 150])
+@sized("seconds", 150, 15, "exactly_once")
 async def test_f9_a_storm_of_members_that_join_and_leave(
     open_run, add_to_report, rng: random.Random, mode: str, seconds: int
 ):
     async with open_run(mode) as run:
-        await start_two(run)
+        await run.start()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await asyncio.sleep(rng.uniform(0.5, 3))
@@ -115,10 +110,7 @@ async def test_f9_a_storm_of_members_that_join_and_leave(
 @both_modes
 async def test_f10_a_spare_replica_takes_over(open_run, add_to_report, rng: random.Random, mode: str):
     async with open_run(mode, partitions=2) as run:
-        for _ in range(3):
-            run.worker()
-        run.start_writing()
-        await run.flowing()
+        await run.start(workers=3)
         for _ in range(3):
             await wait_for_all_members(run)
             (spare,) = [worker for worker in run.workers if assigned(worker) == 0]
@@ -130,13 +122,6 @@ async def test_f10_a_spare_replica_takes_over(open_run, add_to_report, rng: rand
             assert assigned(spare) > 0
             owner.start()
         add_to_report(await run.finish("F10", "owner killed, a spare replica takes over"))
-
-
-async def start_two(run: Run) -> None:
-    for _ in range(2):
-        run.worker()
-    run.start_writing()
-    await run.flowing()
 
 
 def assigned(worker: WorkerProcess) -> float:

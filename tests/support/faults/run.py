@@ -35,7 +35,6 @@ RESUME_SECONDS = 60.0
 """Progress must resume within this time after a fault, or after its end where nothing can be done before."""
 
 SETTLE_SECONDS = 150.0
-MODES = ("at_least_once", "exactly_once")
 
 
 @dataclass
@@ -100,6 +99,13 @@ class Run:
     def slow_down(self, seconds_per_text: float = SECONDS_PER_TEXT) -> None:
         """How long the model of every worker takes for a text, from now on."""
         slow_down(self.folder, seconds_per_text)
+
+    async def start(self, workers: int = 2, listener: str | None = None, **settings: dict[str, Any]) -> None:
+        """Start workers and the oracle, and wait until messages flow through every partition."""
+        for _ in range(workers):
+            self.worker(listener, **settings)
+        self.start_writing()
+        await self.flowing()
 
     def start_watching(self) -> None:
         watching = (self.observer.read_outputs(), self.observer.sample_offsets())
