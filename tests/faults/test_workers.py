@@ -7,6 +7,8 @@ import time
 
 import pytest
 from support.faults.cases import both_modes, sized
+from support.faults.forked_worker import commit_early
+from support.faults.history import Kind
 from support.faults.run import SECONDS_PER_TEXT, SESSION_SECONDS, Run
 from support.worker_process import WorkerProcess
 
@@ -122,6 +124,26 @@ async def test_f10_a_spare_replica_takes_over(open_run, add_to_report, rng: rand
             assert assigned(spare) > 0
             owner.start()
         add_to_report(await run.finish("F10", "owner killed, a spare replica takes over"))
+
+
+@pytest.mark.quick
+async def test_a_worker_that_commits_what_it_has_not_published_is_found_out(open_run):
+    """A suite that finds nothing proves nothing unless it finds this."""
+    async with open_run("at_least_once") as run:
+        commit_early(run.folder)
+        run.slow_down(0.02)
+        await run.oracle.write(1000)
+        victim = run.worker()
+        async with asyncio.timeout(60):
+            while sum(run.observer.committed(run.input_topic).values()) < 100:
+                await asyncio.sleep(0.05)
+        victim.kill()
+        run.disturbances += 1
+        run.slow_down()
+        victim.start()
+        with pytest.raises(AssertionError) as found:
+            await run.finish("F1", "kill -9 a worker that commits early")
+        assert Kind.LOST_WRITE in str(found.value)
 
 
 def assigned(worker: WorkerProcess) -> float:

@@ -14,10 +14,12 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 LOADED_BEFOREHAND = ["worker.app", "worker.cli", "transformers.models.bert.modeling_bert", "pytest"]
 DIE_WITH_PARENT = 1  # Linux' PR_SET_PDEATHSIG
 SLOWNESS_FILE = "seconds_per_text.json"
+EARLY_FILE = "commits_early"
 TASKS_METRIC = "test_asyncio_tasks"
 
 _context = multiprocessing.get_context("forkserver")
@@ -65,6 +67,11 @@ def slow_down(folder: Path, seconds_per_text: float) -> None:
     written.replace(folder / SLOWNESS_FILE)
 
 
+def commit_early(folder: Path) -> None:
+    """Let every worker started from now on with its settings in this folder commit what it has only just received."""
+    (folder / EARLY_FILE).touch()
+
+
 def _run(config_file: Path, log_file: Path) -> None:
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     with log_file.open("ab") as log:
@@ -72,6 +79,8 @@ def _run(config_file: Path, log_file: Path) -> None:
         os.dup2(log.fileno(), sys.stderr.fileno())
     _make_slow(config_file.parent / SLOWNESS_FILE)
     _count_tasks()
+    if (config_file.parent / EARLY_FILE).exists():
+        _commit_early()
     from worker.cli import main
 
     sys.argv = ["gliclass-worker", "run", "--config", str(config_file)]
@@ -109,3 +118,11 @@ def _count_tasks() -> None:
             tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
     app.Metrics = MetricsWithTasks
+
+
+def _commit_early() -> None:
+    """The mistake that the suite is there to find: the watermark is where reading is."""
+    from worker.offsets import OffsetTracker
+
+    early = property(lambda self: self.position if self.position > self._committed else None)
+    patch.multiple(OffsetTracker, watermark=property(lambda self: self.position), uncommitted=early).start()

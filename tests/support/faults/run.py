@@ -139,6 +139,7 @@ class Run:
     async def _resumed(self, since: float, timeout_seconds: float) -> float:
         until = time.monotonic() + timeout_seconds
         while True:
+            self._raise_failures()
             at = self.observer.resumed_at(since, self.oracle.acknowledged, self.partitions)
             if at is not None:
                 return at
@@ -147,6 +148,12 @@ class Run:
                 f"{self.observer.committed(self.input_topic)}; workers: {self.states()}"
             )
             await asyncio.sleep(0.1)
+
+    def _raise_failures(self) -> None:
+        """A watcher or oracle that has died would let every test wait for its patience to end."""
+        for task in (*self._watching, self._writing):
+            if task is not None and task.done():
+                task.result()
 
     def states(self) -> dict[str, str]:
         """What each worker says of itself."""
@@ -161,6 +168,7 @@ class Run:
             last[partition] = max(offset, last.get(partition, -1))
         until = time.monotonic() + timeout_seconds
         while time.monotonic() < until:
+            self._raise_failures()
             committed = self.observer.committed(self.input_topic)
             if all(committed.get(partition, 0) > offset for partition, offset in last.items()):
                 return
