@@ -33,6 +33,7 @@ quick = pytest.mark.quick
 SHARD = 250_000
 BATCH = 64
 GROWTH_MEBIBYTES = 48
+PATIENCE_SECONDS = 600.0
 OUTPUT, DEAD = "out", "dead"
 LARGEST_RECORD_BYTES = 40_000
 
@@ -162,9 +163,10 @@ async def test_hostile_records_through_kafka(open_run, add_to_report, mode: str,
         delivery = {"flood_share": 1.0}
         worker = run.worker(batching=batching, delivery=delivery)
         await run.oracle.write(count // 5)
-        await run.settle()
+        await run.settle(PATIENCE_SECONDS)
         before = worker.metric("process_resident_memory_bytes")
         await run.oracle.write(count - count // 5)
+        await run.settle(PATIENCE_SECONDS)
         row = await run.finish("F11", "hostile records through Kafka")
         grown = (worker.metric("process_resident_memory_bytes") - before) / 2**20
         print(f"{count} records, {grown:.0f} MiB more in the worker")

@@ -170,10 +170,11 @@ async def test_f13_holes_left_by_compaction_and_aborted_transactions_hold_nothin
         inputs = [parse_input(record) for record in await read_all(servers, run.input_topic)]
         assert has_holes(inputs)
         run.worker()
-        ends = await end_offsets(servers, run.input_topic)
-        async with asyncio.timeout(60):
-            while run.observer.committed(run.input_topic) != {tp.partition: end for tp, end in ends.items()}:
-                await asyncio.sleep(0.2)
+        if mode == "at_least_once":  # exactly once, an offset moves only in the transaction of an output
+            ends = await end_offsets(servers, run.input_topic)
+            async with asyncio.timeout(60):
+                while run.observer.committed(run.input_topic) != {tp.partition: end for tp, end in ends.items()}:
+                    await asyncio.sleep(0.2)
         row = await run.finish("F13", "compacted input with aborted transactions", inputs)
         assert row.repeated == 0
         add_to_report(row, faults=1)
