@@ -62,7 +62,7 @@ class Oracle:
         partitions: int,
         rng: random.Random,
         *,
-        rate: float = 150.0,
+        rate: float = 100.0,
         value: Value = ticket,
         keys: str = "key",
     ) -> None:

@@ -34,7 +34,7 @@ REPEATS_PER_DISTURBANCE = round(MAX_IN_FLIGHT + FETCH_RECORDS + PEAK_RATE * 2 * 
 RESUME_SECONDS = 60.0
 """Progress must resume within this time after a fault, or after its end where nothing can be done before."""
 
-SETTLE_SECONDS = 150.0
+START_SECONDS, SETTLE_SECONDS = 180.0, 150.0
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Run:
         for _ in range(workers):
             self.worker(listener, **settings)
         self.start_writing()
-        await self.flowing()
+        await self.flowing(START_SECONDS)
 
     def start_watching(self) -> None:
         watching = (self.observer.read_outputs(), self.observer.sample_offsets())
