@@ -27,6 +27,7 @@ from schemas.records import DeadLetterReason
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 POISONOUS_WORD = "~"
+OVERFLOWING = 3.3e38  # finite, as the loader demands, until two of it are added
 LARGEST_INPUT_BYTES = 12 * 1024 * 1024
 
 
@@ -75,7 +76,7 @@ def poisonable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_tiny_checkpoint(tmp_path_factory.mktemp("poisonable"), architecture="bi-encoder", seed=1)
     vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
     weights = load_file(folder / WEIGHTS_FILE)
-    weights["model.encoder_model.embeddings.word_embeddings.weight"][vocabulary[POISONOUS_WORD]] = float("nan")
+    weights["model.encoder_model.embeddings.word_embeddings.weight"][vocabulary[POISONOUS_WORD]] = OVERFLOWING
     save_file(weights, folder / WEIGHTS_FILE)
     return folder
 
