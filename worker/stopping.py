@@ -40,12 +40,12 @@ class StopSignal:
     def request(self, cause: str) -> None:
         """Ask for a drain; a second request leaves at once."""
         if self._requested.is_set():
-            _exit_now(f"{cause} again", dump_stacks=False)
+            exit_hard(f"{cause} again", dump_stacks=False)
         log.info("stopping: draining what is in flight", cause=cause, budget_seconds=self._budget_seconds)
         self._requested.set()
         # A thread, because a blocked event loop or a busy device must not keep the process alive.
         self._hard_exit = threading.Timer(
-            self._budget_seconds, _exit_now, ["the drain budget is spent"], {"dump_stacks": True}
+            self._budget_seconds, exit_hard, ["the drain budget is spent"], {"dump_stacks": True}
         )
         self._hard_exit.daemon = True
         self._hard_exit.start()
@@ -59,7 +59,8 @@ class StopSignal:
             loop.remove_signal_handler(number)
 
 
-def _exit_now(cause: str, *, dump_stacks: bool) -> None:
+def exit_hard(cause: str, *, dump_stacks: bool) -> None:
+    """End the process now, from any thread, with the stack of every thread on standard error if asked for."""
     log.error("stopping hard: unpublished records will be delivered again", cause=cause)
     if dump_stacks:
         faulthandler.dump_traceback(all_threads=True)

@@ -1,0 +1,42 @@
+"""Ends the process when its event loop no longer turns: nothing that runs on the loop could."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+LOOKS = 20
+"""How often the guard looks within the limit."""
+
+
+class LoopGuard:
+    """A thread that watches the beat of the event loop.
+
+    It counts its own looks, not the time: after the process was frozen (SIGSTOP) the thread may wake before the loop.
+    """
+
+    def __init__(self, stuck_seconds: float, stuck: Callable[[str], None]) -> None:
+        """`stuck` is called from the thread, with the reason, once."""
+        self._stuck_seconds = stuck_seconds
+        self._stuck = stuck
+        self._beats = 0
+        self._ended = threading.Event()
+
+    async def run(self) -> None:
+        """Beat for ever; the thread ends with this call."""
+        thread = threading.Thread(target=self._watch, name="loop guard", daemon=True)
+        thread.start()
+        try:
+            while True:
+                self._beats += 1
+                await asyncio.sleep(self._stuck_seconds / LOOKS / 2)
+        finally:
+            self._ended.set()
+
+    def _watch(self) -> None:
+        seen, silent_looks = -1, 0
+        while not self._ended.wait(self._stuck_seconds / LOOKS):
+            silent_looks = silent_looks + 1 if self._beats == seen else 0
+            seen = self._beats
+            if silent_looks >= LOOKS:
+                self._stuck(f"the event loop has not turned for {self._stuck_seconds:g} s")
+                return
