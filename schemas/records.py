@@ -50,6 +50,8 @@ class DeadLetterReason(StrEnum):
     """No policy for this tenant, and no default policy."""
     MODEL_ERROR = "model_error"
     """The model failed on this record alone."""
+    CRASHED_WORKER = "crashed_worker"
+    """In flight in three successive crashes of a worker, in two of them alone; it was not scored again."""
     OUTPUT_TOO_LARGE = "output_too_large"
     """The enriched record exceeds the output topic's limit."""
     LATE = "late"

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
+from worker.attempts import Attempts, Mark, Span
 from worker.key_order import KeyOrder
 from worker.offsets import OffsetTracker
 
@@ -20,21 +21,34 @@ class Partition:
     Messages hold a reference to it, so what outlives the assignment can neither be published nor committed.
     """
 
-    def __init__(self, topic: str, number: int, *, epoch: int, next_offset: int, in_offset_order: bool = False) -> None:
-        """`in_offset_order`: results leave in the order of delivery, not only per key."""
+    def __init__(
+        self,
+        topic: str,
+        number: int,
+        *,
+        epoch: int,
+        next_offset: int,
+        in_offset_order: bool = False,
+        suspects: tuple[Span, ...] = (),
+    ) -> None:
+        """`in_offset_order`: results leave in the order of delivery, not only per key. `suspects`: what was in flight
+        when the last owner died."""
         self.topic = topic
         self.number = number
         self.epoch = epoch
         self.tracker = OffsetTracker(next_offset)
+        self.attempts = Attempts(next_offset, suspects)
         self.closing = False
         self.revoked = False
         self.blocked = False
         self.in_flight_bytes = 0
+        self.done = 0
         self._delivered: dict[int, tuple[float, int]] = {}
         self._in_offset_order = in_offset_order
         self._order: KeyOrder[Result] = KeyOrder()
         self._outbox: deque[Result] = deque()
         self._outbox_filled = asyncio.Event()
+        self._moved = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._abandoned = 0
@@ -51,6 +65,10 @@ class Partition:
     def oldest(self) -> tuple[float, int] | None:
         """Of the oldest record in flight: when it was delivered (monotonic seconds), and its Kafka timestamp in ms."""
         return next(iter(self._delivered.values()), None)
+
+    def mark(self) -> Mark:
+        """What a commit of this partition's offset made now has to say of it."""
+        return self.attempts.mark(self.tracker.position)
 
     def deliver(self, record: "ConsumerRecord[bytes | None, bytes | None]", now: float) -> None:
         """Take a fetched record into flight."""
@@ -81,10 +99,12 @@ class Partition:
 
     def published(self, results: "list[Result]") -> None:
         """Let the watermark pass results whose every record is acknowledged."""
+        self.done += len(results)
         for result in results:
             self.tracker.complete(result.offset)
             self.in_flight_bytes -= result.size_bytes
             del self._delivered[result.offset]
+        self._moved.set()
         self._check_emptied()
 
     def abandon(self, count: int) -> None:
@@ -95,6 +115,17 @@ class Partition:
     def _check_emptied(self) -> None:
         if self.tracker.in_flight <= self._abandoned:
             self._emptied.set()
+
+    def begin_closing(self) -> None:
+        """Nothing new is delivered from now on."""
+        self.closing = True
+        self._moved.set()
+
+    async def passes(self, offset: int) -> None:
+        """Wait until every delivered record below `offset` is done, or the partition is closing."""
+        while not self.closing and self.tracker.watermark < min(offset, self.tracker.position):
+            self._moved.clear()
+            await self._moved.wait()
 
     async def drained(self) -> None:
         """Wait until nothing is in flight but what was abandoned."""
