@@ -72,6 +72,11 @@ class KafkaSettings(SettingsModel):
     )
     group_id: PlainName = Field(default="gliclass-worker", description="Replicas with one group id share the work.")
     client_id: PlainName = Field(default="gliclass-worker", description="Names this client in the brokers' logs.")
+    group_instance_id: PlainName | None = Field(
+        default=None,
+        description="Makes this a static member: a restart within the session timeout moves no partition, but one that "
+        "stays away keeps its partitions idle for as long. Each replica needs its own, as a StatefulSet's pod name.",
+    )
     security: SecuritySettings = SecuritySettings()
     session_timeout_seconds: float = Field(
         default=45.0,
