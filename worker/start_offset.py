@@ -19,8 +19,11 @@ class Log:
     end: int
 
 
-def start_offset(log: Log, committed: int | None, reset: Reset, group_id: str) -> int:
+def start_offset(log: Log, committed: int | None, reset: Reset, group_id: str, *, added: bool = False) -> int:
     """The offset to begin at: the committed one if the log has it, else what the settings say.
+
+    `added`: the group has read other partitions of the topic. One without an offset was added since, and nobody has
+    seen its records: latest does not pass them over.
 
     Raises:
         OffsetLostError: `reset` is "fail" and there is no committed offset in the log.
@@ -28,7 +31,7 @@ def start_offset(log: Log, committed: int | None, reset: Reset, group_id: str) -
     if committed is not None and log.beginning <= committed <= log.end:
         return committed
     if reset != "fail":
-        return log.beginning if reset == "earliest" else log.end
+        return log.beginning if reset == "earliest" or (committed is None and added) else log.end
     if committed is None:
         raise OffsetLostError(
             f"{log.name} has no committed offset for group {group_id!r}, and kafka.auto_offset_reset is 'fail': "

@@ -19,6 +19,11 @@ def test_without_one_the_settings_say_where(committed: int | None):
     assert start_offset(LOG, committed, "latest", "group") == 20
 
 
+def test_a_partition_added_while_the_group_was_at_work_is_read_from_its_beginning():
+    assert start_offset(LOG, None, "latest", "group", added=True) == 10
+    assert start_offset(LOG, 9, "latest", "group", added=True) == 20
+
+
 @pytest.mark.parametrize(
     ("committed", "told"), [(None, "no committed offset for group 'g'"), (9, "9 is outside the log")]
 )
