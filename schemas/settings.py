@@ -14,6 +14,8 @@ ENVIRONMENT_PREFIX = "GLICLASS_"
 NESTED_DELIMITER = "__"
 
 MEBIBYTE = 1024 * 1024
+PUBLISH_TIMEOUTS = 3
+"""A publish may outlast so many request timeouts: a frozen broker costs one or two, and giving up makes duplicates."""
 
 
 def _payload(written: Any) -> Any:
@@ -145,6 +147,11 @@ class DeliverySettings(SettingsModel):
     commit_interval_seconds: PositiveSeconds = Field(
         default=1.0, description="A crash repeats at most what was published in this time, with equal record ids."
     )
+    stuck_seconds: PositiveSeconds = Field(
+        default=300.0,
+        description="A partition with work and without progress for this long, while the brokers answer, ends the "
+        "process with the stacks of its threads: the orchestrator starts it again.",
+    )
     flood_share: Probability = Field(
         default=0.2,
         description="Share of dead letters above which the worker stops rather than empty a topic into them; 1: never.",
@@ -243,6 +250,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "delivery.transaction_timeout_seconds: must not be below kafka.session_timeout_seconds "
                 f"({session_seconds:g}) with exactly_once, or brokers end transactions of a member still in its group"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _watchdog_outlasts_publishing(self) -> Self:
+        round_seconds = PUBLISH_TIMEOUTS * self.kafka.request_timeout_seconds
+        if self.delivery.stuck_seconds <= round_seconds:
+            raise ValueError(
+                f"delivery.stuck_seconds: must be above {PUBLISH_TIMEOUTS} times kafka.request_timeout_seconds "
+                f"({round_seconds:g} s), or a slow broker is taken for a standstill"
             )
         return self
 

@@ -84,6 +84,11 @@ class Admission:
             clock_ahead_seconds=clock_ahead_seconds,
         )
 
+    def condemn(self, record: Record, detail: str) -> Result:
+        """The dead letter of a record that ended the process again and again; nothing of it is read."""
+        trace = self._tracing.start_message(record.headers, record.topic, record.partition, record.offset)
+        return self._dead_letters.result(record, DeadLetterReason.CRASHED_WORKER, detail, trace)
+
     def close(self) -> None:
         """Take no more records."""
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -10,13 +10,13 @@ from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, for_code
 
 from model.errors import ModelError
 from model.scorer import Scorer
 from model.starter import default_cache_dir
 from schemas.policy import PolicyFile
-from schemas.settings import Settings
+from schemas.settings import PUBLISH_TIMEOUTS, Settings
 from worker.admin import AdminError, AdminServer, admin_app
 from worker.admission import Admission
 from worker.backpressure import Backpressure, Load
@@ -24,7 +24,7 @@ from worker.batcher import Batcher
 from worker.calibration import CostStore, calibrate, warm_up
 from worker.codec import RecordDecoder
 from worker.config import ConfigurationError, parse_policies, read_file
-from worker.consumer import BrokerRefusalError
+from worker.consumer import BrokerRefusalError, DuplicateInstanceError
 from worker.cost_model import CostModel
 from worker.dead_letters import DeadLetters
 from worker.device import Device, DeviceError
@@ -45,21 +45,26 @@ from worker.stopping import StopSignal
 from worker.telemetry.logging import configure
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.tracing import MissingExporterError, Tracing, otlp_exporter
-from worker.topics import BROKER_DEFAULT_MAX_MESSAGE_BYTES, Topic, describe_topics
+from worker.topics import BROKER_DEFAULT_MAX_MESSAGE_BYTES, NO_ERROR, Topic, describe_topics
 
 log = structlog.get_logger(__name__)
 
 EXIT_STOPPED, EXIT_FAILED, EXIT_BAD_CONFIGURATION = 0, 1, 2
-PUBLISH_TIMEOUTS = 3
-"""A round may outlast this many request timeouts: a frozen broker costs one or two, and giving up makes duplicates."""
-
-
 REBALANCES_OF_SILENCE = 2
 """The fetch loop rightly makes no turn while a rebalance lasts; twice its time limit is too long for any loop."""
 
 
 CONFIGURATION_ERRORS = (ConfigurationError, MissingExporterError, PolicyError)
-EXPECTED_ERRORS = (AdminError, BrokerRefusalError, DeviceError, FloodError, KafkaError, ModelError, OffsetLostError)
+EXPECTED_ERRORS = (
+    AdminError,
+    BrokerRefusalError,
+    DeviceError,
+    DuplicateInstanceError,
+    FloodError,
+    KafkaError,
+    ModelError,
+    OffsetLostError,
+)
 FLUSH_SECONDS = 2.0
 COLLECTION_THRESHOLDS = (20_000, 20, 100)
 FIRST_LOOKUP_RETRY_SECONDS, LONGEST_LOOKUP_RETRY_SECONDS = 0.5, 15.0
@@ -247,7 +252,7 @@ async def _record_limits(settings: Settings, policies: PolicySet) -> dict[str, i
     """The largest record of each topic written to; waits, and says so once, for brokers that are away.
 
     Raises:
-        BrokerRefusalError: the login or the certificate is refused.
+        BrokerRefusalError: the login or the certificate is refused, or a topic is denied.
         PolicyError: a topic that the settings or policies name does not exist.
     """
     routes = {route.topic for policy in policies.by_name().values() for route in policy.policy.routes}
@@ -255,6 +260,12 @@ async def _record_limits(settings: Settings, policies: PolicySet) -> dict[str, i
     names = {*settings.input.topics, *written}
     topics = await _described(settings, names)
     missing = sorted(name for name in names if topics[name].missing)
+    denied = sorted(name for name in names if not topics[name].missing and topics[name].error_code != NO_ERROR)
+    if denied:
+        errors = {name: for_code(topics[name].error_code).__name__ for name in denied}
+        raise BrokerRefusalError(
+            "; ".join(f"topic {name!r}: {error}: allow this user to use it" for name, error in errors.items())
+        )
     if missing:
         raise PolicyError([f"topic {name!r} does not exist: create it first, or correct its name" for name in missing])
     return {name: topics[name].max_message_bytes or BROKER_DEFAULT_MAX_MESSAGE_BYTES for name in written}

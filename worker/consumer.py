@@ -8,9 +8,20 @@ from functools import partial
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import CommitFailedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.structs import OffsetAndMetadata
 
 from schemas.kafka_settings import KafkaSettings
+from worker.attempts import Mark
+from worker.group_offsets import coordinator, fetch_committed, log_bounds, topics_read
+from worker.instance_contest import InstanceContest
 from worker.kafka_client import connection_log
 from worker.partition import Partition
 from worker.publisher import Publisher
@@ -22,12 +33,15 @@ log = structlog.get_logger(__name__)
 FETCH_WAIT_MS = 100
 POSITION_SECONDS = 1.0
 FIRST_RECONNECT_SECONDS, LONGEST_RECONNECT_SECONDS = 0.5, 15.0
-TRUNCATION_RECHECKS, TRUNCATION_RECHECK_SECONDS = 6, 0.5
 Record = ConsumerRecord[bytes | None, bytes | None]
 
 
 class BrokerRefusalError(Exception):
     """The brokers refuse this client, and no waiting helps."""
+
+
+class DuplicateInstanceError(Exception):
+    """Another live process has this one's static group instance id."""
 
 
 class GroupConsumer(ConsumerRebalanceListener):
@@ -61,6 +75,8 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._partitions: dict[TopicPartition, Partition] = {}
         self._paused: set[TopicPartition] = set()
         self._commit_lock = asyncio.Lock()
+        self._commit_fails = False
+        self._contest = InstanceContest(settings.session_timeout_seconds)
         self._rebalance_began_at: float | None = None
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -82,7 +98,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         """Connect and join the group; waits, and says so once, for brokers that are away.
 
         Raises:
-            BrokerRefusalError: the login or the certificate is refused.
+            BrokerRefusalError: the login or the certificate is refused, or the user may not read.
         """
         wait_seconds = FIRST_RECONNECT_SECONDS
         while True:
@@ -95,6 +111,11 @@ class GroupConsumer(ConsumerRebalanceListener):
                     failure = connections.failure
                     if failure is not None and failure.permanent:
                         raise BrokerRefusalError(str(failure)) from error
+                    if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
+                        raise BrokerRefusalError(
+                            f"{type(error).__name__}: allow this user to read topics {', '.join(self._topics)} "
+                            f"and group {self._settings.group_id!r}"
+                        ) from error
                     if wait_seconds == FIRST_RECONNECT_SECONDS:
                         log.warning("waiting for the brokers", error=str(failure or error))
             await asyncio.sleep(wait_seconds)
@@ -111,7 +132,9 @@ class GroupConsumer(ConsumerRebalanceListener):
         try:
             fetched = await self._client.getmany(timeout_ms=FETCH_WAIT_MS, max_records=max_records)
         except NoOffsetForPartitionError:
-            return []  # aiokafka looked for an offset before the assignment has sought one
+            # aiokafka looked for an offset before the assignment has sought one
+            await asyncio.sleep(FETCH_WAIT_MS / 1000)
+            return []
         except OffsetOutOfRangeError as refused:
             await self._go_on_at(refused.args[0])
             return []
@@ -138,22 +161,31 @@ class GroupConsumer(ConsumerRebalanceListener):
             self._client.resume(*over)
         self._paused = wanted
 
+    def is_paused(self, partition: Partition) -> bool:
+        """Whether `pause` holds a partition back now."""
+        return _topic_partition(partition) in self._paused
+
     async def commit(self) -> None:
-        """Commit every watermark that moved; a failure is logged and met again at the next commit."""
+        """Commit every watermark that moved and every mark that is due.
+
+        A failure is said once and met again at the next commit.
+        """
         if self._publisher.commits_offsets:
             return
         async with self._commit_lock:
-            moved = {
-                topic_partition: (partition, partition.tracker.uncommitted)
-                for topic_partition, partition in self._partitions.items()
-                if partition.tracker.uncommitted is not None and not partition.revoked
-            }
-            await self._commit(list(moved.values()))
+            await self._commit([partition for partition in self._partitions.values() if _to_commit(partition)])
 
-    async def _commit(self, moved: list[tuple[Partition, int]]) -> None:
+    async def _commit(self, moved: list[Partition]) -> None:
         if not moved:
             return
-        offsets = {_topic_partition(partition): offset for partition, offset in moved}
+        commits = [
+            (partition, partition.tracker.watermark, partition.tracker.position, partition.mark())
+            for partition in moved
+        ]
+        offsets = {
+            _topic_partition(partition): OffsetAndMetadata(offset, mark.encode())
+            for partition, offset, _, mark in commits
+        }
         began_at = time.monotonic()
         try:
             async with asyncio.timeout(self._settings.request_timeout_seconds):
@@ -162,11 +194,17 @@ class GroupConsumer(ConsumerRebalanceListener):
             # After an eviction this is normal: the new owner gets the records again from the last commit.
             evicted = isinstance(error, CommitFailedError)
             self._metrics.commit_failures.labels(type(error).__name__).inc()
-            log.warning("commit failed", evicted=evicted, error=type(error).__name__, partitions=len(offsets))
+            if not self._commit_fails:
+                log.warning("commits fail", evicted=evicted, error=type(error).__name__, partitions=len(offsets))
+            self._commit_fails = True
         else:
+            if self._commit_fails:
+                log.info("commits succeed again")
+            self._commit_fails = False
             self._metrics.commit_duration_seconds.observe(time.monotonic() - began_at)
-            for partition, offset in moved:
+            for partition, offset, position, mark in commits:
                 partition.tracker.committed(offset)
+                partition.attempts.written(mark, position)
 
     async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, revoked: Collection[TopicPartition]
@@ -184,7 +222,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._joined = False
         releasing = list(self._partitions.values())
         for partition in releasing:
-            partition.closing = True
+            partition.begin_closing()
         try:
             await self._drain(releasing)
             await self.commit()
@@ -205,6 +243,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         if self._leaving:
             return
         try:
+            self._refuse_rival()
             async with asyncio.timeout(self._settings.rebalance_timeout_seconds / 2):
                 await self._open(assigned)
         except Exception as error:
@@ -217,56 +256,60 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._metrics.assigned_partitions.set(len(assigned))
         log.info("partitions assigned", partitions=sorted(f"{tp.topic}-{tp.partition}" for tp in assigned))
 
+    def _refuse_rival(self) -> None:
+        instance_id = self._settings.group_instance_id
+        if instance_id is not None and self._contest.joined(coordinator(self._client).member_id, time.monotonic()):
+            raise DuplicateInstanceError(
+                f"another process keeps taking the place of this member: both have kafka.group_instance_id "
+                f"{instance_id!r} in group {self._settings.group_id!r}; give each replica its own, or none"
+            )
+
     async def _open(self, assigned: Collection[TopicPartition]) -> None:
         if not assigned:
             return
         self._epoch += 1
         # Before the offsets are read: the former owner may still be committing one.
         await asyncio.gather(*(self._publisher.open(tp, partial(self._client.committed, tp)) for tp in assigned))
-        committed = await asyncio.gather(*(self._client.committed(tp) for tp in assigned))
-        bounds = await self._bounds(dict(zip(assigned, committed, strict=True)))
-        for topic_partition, offset in zip(assigned, committed, strict=True):
-            start = self._start_offset(topic_partition, offset, *bounds[topic_partition])
+        committed = await fetch_committed(self._client, assigned)
+        offsets = {tp: committed[tp].offset if tp in committed else None for tp in assigned}
+        bounds = await log_bounds(self._client, offsets)
+        read = await topics_read(self._client, {tp.topic for tp, offset in offsets.items() if offset is None})
+        for topic_partition, offset in offsets.items():
+            beginning, end = bounds[topic_partition]
+            added = topic_partition.topic in read
+            start = self._start_offset(topic_partition, offset, beginning, end, added=added)
             self._client.seek(topic_partition, start)
+            mark = _mark(committed[topic_partition]) if start == offset else Mark()
             partition = Partition(
                 topic_partition.topic,
                 topic_partition.partition,
                 epoch=self._epoch,
                 next_offset=start,
                 in_offset_order=self._publisher.commits_offsets,
+                suspects=mark.suspects(start, end),
             )
             self._partitions[topic_partition] = partition
             self._opened(partition)
         self._client.resume(*assigned)
 
-    async def _bounds(self, committed: dict[TopicPartition, int | None]) -> dict[TopicPartition, tuple[int, int]]:
-        """First and next offset of each log.
-
-        A leader that has just been elected may say an end below what is committed, until its high watermark catches up;
-        taking that for a recreated topic would process everything again.
-        """
-        rechecks = 0
-        while True:
-            beginnings = await self._client.beginning_offsets(list(committed))
-            ends = await self._client.end_offsets(list(committed))
-            truncated = any(offset is not None and offset > ends[tp] for tp, offset in committed.items())
-            if not truncated or rechecks == TRUNCATION_RECHECKS:
-                return {tp: (beginnings[tp], ends[tp]) for tp in committed}
-            rechecks += 1
-            await asyncio.sleep(TRUNCATION_RECHECK_SECONDS)
-
-    def _start_offset(self, topic_partition: TopicPartition, committed: int | None, beginning: int, end: int) -> int:
+    def _start_offset(
+        self, topic_partition: TopicPartition, committed: int | None, beginning: int, end: int, *, added: bool
+    ) -> int:
         """Where to begin: the committed offset if the log still has it, else what the settings say, and loudly."""
         log_now = Log(_name(topic_partition), beginning, end)
-        start = start_offset(log_now, committed, self._settings.auto_offset_reset, self._settings.group_id)
-        if committed is not None and start != committed:
+        reset, group_id = self._settings.auto_offset_reset, self._settings.group_id
+        start = start_offset(log_now, committed, reset, group_id, added=added)
+        if committed is None and start > beginning:
+            self._metrics.records_skipped.labels(topic_partition.topic).inc(start - beginning)
+            log.warning("the group is new and begins at the end", partition=log_now.name, skipped=start - beginning)
+        elif committed is not None and start != committed:
             self._skipped(topic_partition, log_now, committed, start)
         return start
 
     async def _go_on_at(self, refused: dict[TopicPartition, int]) -> None:
         """Find the place to read on where the broker has nothing at the next offset: aiokafka would do it silently."""
         reading = {tp: partition for tp in refused if (partition := self._partitions.get(tp)) is not None}
-        bounds = await self._bounds({tp: partition.tracker.position for tp, partition in reading.items()})
+        bounds = await log_bounds(self._client, {tp: partition.tracker.position for tp, partition in reading.items()})
         for topic_partition, partition in reading.items():
             position = partition.tracker.position
             log_now = Log(_name(topic_partition), *bounds[topic_partition])
@@ -311,6 +354,20 @@ class GroupConsumer(ConsumerRebalanceListener):
         except (KafkaError, TimeoutError, asyncio.CancelledError) as error:
             # aiokafka raises CancelledError out of stop() when the brokers are gone.
             log.warning("could not leave the group cleanly", error=type(error).__name__)
+
+
+def _to_commit(partition: Partition) -> bool:
+    moved = partition.tracker.uncommitted is not None
+    return not partition.revoked and (moved or partition.attempts.due(partition.tracker.position))
+
+
+def _mark(committed: OffsetAndMetadata) -> Mark:
+    """What the former owner left behind. A mark that cannot be read is none: it would hold the partition for ever."""
+    try:
+        return Mark.parse(committed.metadata or "")
+    except ValueError:
+        log.warning("the committed offset has metadata that cannot be read", metadata=committed.metadata)
+        return Mark()
 
 
 def _name(topic_partition: TopicPartition) -> str:

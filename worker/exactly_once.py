@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 
 from worker.message import Result
 from worker.partition import Partition
@@ -58,17 +59,27 @@ class ExactlyOncePublisher:
         Raises:
             PublishError: none counts as published; call again with the same results.
         """
-        session = self._sessions[TopicPartition(partition.topic, partition.number)]
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await session.publish(results)
-        except (KafkaError, OSError, TimeoutError) as error:
-            self._stop(session)
-            topics = ", ".join(sorted({record.topic for result in results for record in result.outgoing}))
-            raise PublishError(f"{topics}: transaction failed: {type(error).__name__}: {error}") from error
+        topics = ", ".join(sorted({record.topic for result in results for record in result.outgoing}))
+        await self._transact(partition, results, topics)
         for result in results:
             for record in result.outgoing:
                 record.acknowledged = True
+
+    async def mark(self, partition: Partition) -> None:
+        """Write what the partition's mark has to say, at the offset that is committed. Raises PublishError."""
+        await self._transact(partition, (), "offset metadata")
+
+    async def _transact(self, partition: Partition, results: Sequence[Result], what: str) -> None:
+        session = self._sessions[TopicPartition(partition.topic, partition.number)]
+        try:
+            async with asyncio.timeout(self._timeout_seconds), session.lock:
+                mark, position = partition.mark(), partition.tracker.position
+                marked = await session.publish(results, partition.tracker.watermark, mark.encode())
+        except (KafkaError, OSError, TimeoutError) as error:
+            self._stop(session)
+            raise PublishError(f"{what}: transaction failed: {type(error).__name__}: {error}") from error
+        if marked:
+            partition.attempts.written(mark, position)
 
     def release(self, partition: Partition) -> None:
         """The partition is no longer ours."""
@@ -110,6 +121,7 @@ class _Session:
         self._group_id = group_id
         self._committed = committed
         self._first_uncommitted = 0
+        self.lock = asyncio.Lock()
         self.producer: AIOKafkaProducer | None = None
 
     async def start(self) -> AIOKafkaProducer:
@@ -122,16 +134,20 @@ class _Session:
         self.producer = producer
         return producer
 
-    async def publish(self, results: Sequence[Result]) -> None:
+    async def publish(self, results: Sequence[Result], watermark: int, metadata: str) -> bool:
+        """Without results only the metadata is written, with the offset that has been committed.
+
+        Returns whether this transaction was needed: an earlier one, with its own metadata, may have been committed.
+        """
         producer = self.producer
         if producer is None:
             producer = await self.start()
             # Never before start(): while the old transaction is open this would be the offset before it.
             self._first_uncommitted = await self._committed() or 0
         pending = [result for result in results if result.offset >= self._first_uncommitted]
-        if not pending:
+        if results and not pending:
             log.info("an earlier transaction had been committed", partition=str(self._topic_partition))
-            return
+            return False
         await producer.begin_transaction()
         acknowledgements: list[asyncio.Future[object]] = []
         for record in (record for result in pending for record in result.outgoing):
@@ -143,7 +159,9 @@ class _Session:
             acknowledgements.append(acknowledgement)
         # aiokafka commits a transaction whose sends failed, and the offset would move past a lost output.
         await asyncio.gather(*acknowledgements)
-        next_offset = pending[-1].offset + 1
-        await producer.send_offsets_to_transaction({self._topic_partition: next_offset}, self._group_id)
+        next_offset = pending[-1].offset + 1 if pending else max(watermark, self._first_uncommitted)
+        offset = OffsetAndMetadata(next_offset, metadata)
+        await producer.send_offsets_to_transaction({self._topic_partition: offset}, self._group_id)
         await producer.commit_transaction()
         self._first_uncommitted = next_offset
+        return True

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -10,6 +11,7 @@ from aiokafka import AIOKafkaConsumer
 from schemas.records import DeadLetterReason
 from schemas.settings import Settings
 from worker.admission import Admission
+from worker.attempts import Try
 from worker.backpressure import Backpressure, Load
 from worker.batch import Batch
 from worker.batcher import Batcher
@@ -18,13 +20,16 @@ from worker.device import Bisected, Device, Logits, Scores
 from worker.duplicates import Duplicates, Known, New
 from worker.enrichment import Enrichment
 from worker.flood_limit import FloodLimit
+from worker.intake import Intake
+from worker.loop_guard import LoopGuard
 from worker.message import Message, Result
 from worker.monitor import watch_backlog
 from worker.partition import Partition
 from worker.policy_watcher import PolicyWatcher
+from worker.publish_estimate import PublishEstimate
 from worker.publisher import Publisher, PublishError
 from worker.recorder import Recorder
-from worker.stopping import StopSignal
+from worker.stopping import StopSignal, exit_hard
 from worker.telemetry.event_loop import measure_event_loop_lag
 
 log = structlog.get_logger(__name__)
@@ -66,9 +71,10 @@ class Pipeline:
             settings.kafka,
             recorder.metrics,
             publisher=publisher,
-            opened=self._start_publishing,
+            opened=self._take_up,
             drain=self._drain,
         )
+        self._intake = Intake(admit=self._admit, condemn=self._condemn, write_mark=self._write_mark)
         self._admission = admission
         self._batcher = batcher
         self._duplicates = duplicates
@@ -86,6 +92,7 @@ class Pipeline:
         self._flood_limit = FloodLimit(
             delivery.flood_share, delivery.flood_window_seconds, delivery.flood_least_dead_letters
         )
+        self._publish_estimate = PublishEstimate()
         self._publishing: dict[Partition, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -94,9 +101,11 @@ class Pipeline:
             async with asyncio.TaskGroup() as self._tasks:
                 fetching = self._tasks.create_task(self._fetch())
                 steps = (self._infer(), self._conclude(), self._commit(), self._consumer.failure())
+                stuck_seconds = self._settings.delivery.stuck_seconds
                 watching = (
                     self._policies.run(),
-                    watch_backlog(self._consumer, self._batcher, self._recorder),
+                    watch_backlog(self._consumer, self._batcher, self._intake, self._recorder, stuck_seconds),
+                    LoopGuard(stuck_seconds, partial(exit_hard, dump_stacks=True)).run(),
                     measure_event_loop_lag(self._recorder.metrics),
                 )
                 others = [self._tasks.create_task(step) for step in (*steps, *watching)]
@@ -119,7 +128,7 @@ class Pipeline:
             self._hold_back()
             for partition, records in await self._consumer.fetch(self._settings.kafka.fetch_max_records):
                 self._recorder.fetched(partition, len(records))
-                await self._admit(partition, records)
+                await self._intake.take(partition, records)
 
     def _hold_back(self) -> None:
         """Fetch from no partition while enough work waits, and never from one whose results cannot be published."""
@@ -131,7 +140,8 @@ class Pipeline:
         )
         holding = self._backpressure.holds(load)
         self._recorder.backlog(load, holding, self._batcher.queued_messages)
-        self._consumer.pause([partition for partition in partitions if holding or partition.blocked])
+        waits = self._intake.holds_back
+        self._consumer.pause([each for each in partitions if holding or each.blocked or waits(each)])
 
     async def _admit(self, partition: Partition, records: list[Record]) -> None:
         admitted = await self._admission.admit(partition, records)
@@ -142,6 +152,23 @@ class Pipeline:
             elif not partition.revoked:
                 self._enqueue(outcome, now)
         self._work_arrived.set()
+
+    def _condemn(self, partition: Partition, record: Record, trial: Try) -> None:
+        detail = f"in flight in {trial.crashes} crashes of a worker, in the last ones alone"
+        partition.conclude(self._admission.condemn(record, detail))
+
+    async def _write_mark(self, partition: Partition) -> bool:
+        """Commit the partition's mark; says whether that succeeded."""
+        if not self._publisher.commits_offsets:
+            await self._consumer.commit()
+            return not partition.attempts.due(partition.tracker.position)
+        try:
+            await self._publisher.mark(partition)
+        except PublishError as failure:
+            self._recorder.publish_failed(partition, failure)
+            return False
+        self._recorder.publish_succeeded(partition)
+        return True
 
     def _enqueue(self, message: Message, now: float) -> None:
         """Let a message wait for its batch, unless an equal one has its score or is about to get it."""
@@ -204,7 +231,8 @@ class Pipeline:
             equal.ride(message)
             equal.partition.conclude(self._enrichment.result(equal, outcome, now))
 
-    def _start_publishing(self, partition: Partition) -> None:
+    def _take_up(self, partition: Partition) -> None:
+        self._intake.open(partition, self._tasks)
         self._publishing[partition] = self._tasks.create_task(self._publish(partition), name=f"publish {partition}")
 
     async def _publish(self, partition: Partition) -> None:
@@ -215,6 +243,7 @@ class Pipeline:
             if not results:
                 results = await partition.next_results()
                 self._refuse_flood(results)
+            began_at = time.monotonic()
             try:
                 await self._publisher.publish(partition, results)
             except PublishError as failure:
@@ -225,6 +254,8 @@ class Pipeline:
             else:
                 partition.blocked = False
                 self._recorder.publish_succeeded(partition)
+                self._publish_estimate.observe(time.monotonic() - began_at)
+                self._batcher.publish_seconds = self._publish_estimate.seconds
                 retry_seconds = FIRST_RETRY_SECONDS
             acknowledged = [result for result in results if result.acknowledged]
             partition.published(acknowledged)
@@ -255,6 +286,8 @@ class Pipeline:
     async def _drain(self, partitions: Collection[Partition]) -> None:
         """Let what is in flight finish within the budget; what cannot be scored in time goes back to Kafka."""
         delivery = self._settings.delivery
+        for partition in partitions:
+            self._intake.close(partition)
         try:
             async with asyncio.timeout(delivery.drain_budget_seconds - delivery.publish_floor_seconds):
                 await _all_drained(partitions)
@@ -274,12 +307,26 @@ class Pipeline:
             except TimeoutError:
                 log.warning("some results were not acknowledged in time and will be made again")
         finally:
+            await self._take_marks_away(partitions)
             for partition in partitions:
+                self._intake.end(partition)
                 # A rebalance may begin while a stop already drains: both give up the same partitions.
                 if publishing := self._publishing.pop(partition, None):
                     publishing.cancel()
                 self._publisher.release(partition)
                 self._recorder.partition_closed(partition)
+
+    async def _take_marks_away(self, partitions: Collection[Partition]) -> None:
+        """Tell the next owner that this one did not die; at least once, the consumer's last commit carries that."""
+        for partition in partitions:
+            partition.attempts.close()
+        # A producer that fails may have been fenced: starting another one would fence the next owner in its turn.
+        ours = [each for each in partitions if each in self._publishing and not each.blocked]
+        try:
+            async with asyncio.timeout(self._settings.delivery.publish_floor_seconds / 2):
+                await asyncio.gather(*(self._publisher.mark(partition) for partition in ours))
+        except (PublishError, TimeoutError) as error:
+            log.warning("the next owner will take this for a crash", error=str(error))
 
 
 async def _all_drained(partitions: Collection[Partition]) -> None:

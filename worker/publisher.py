@@ -39,6 +39,10 @@ class Publisher(Protocol):
         """Publish what is not yet acknowledged. Raises PublishError: call again with the same results."""
         ...
 
+    async def mark(self, partition: Partition) -> None:
+        """Write the partition's mark beside its offset, if offsets are committed here. Raises PublishError."""
+        ...
+
     def release(self, partition: Partition) -> None:
         """A partition was given up; nothing of it is published any more."""
         ...
@@ -65,6 +69,9 @@ class AtLeastOncePublisher:
 
     async def open(self, topic_partition: TopicPartition, committed: CommittedOffset) -> None:
         """Nothing to prepare: the producers are shared by all partitions."""
+
+    async def mark(self, partition: Partition) -> None:
+        """Nothing to write: the consumer's commits carry the marks."""
 
     def release(self, partition: Partition) -> None:
         """Nothing to give up: the producers are shared by all partitions."""
@@ -183,7 +190,7 @@ async def stop_producer(producer: AIOKafkaProducer, timeout_seconds: float) -> N
         async with asyncio.timeout(timeout_seconds):
             await producer.stop()
     except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
-        log.warning("producer did not stop cleanly", error=type(error).__name__)
+        log.info("producer did not stop cleanly", error=type(error).__name__)
         sender_task = producer._sender.sender_task
         if sender_task is not None:
             sender_task.cancel()

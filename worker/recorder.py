@@ -169,10 +169,10 @@ class Recorder:
             result.trace.finish(stage_seconds, error_type=result.dead_letter_reason)
 
     def publish_failed(self, partition: Partition, failure: PublishError) -> None:
-        """A round of a partition was not acknowledged; said once until it succeeds again."""
+        """A round of a partition was not acknowledged; each cause is said once, not once for every partition."""
         self.metrics.publish_failures.labels(type(failure.__cause__).__name__).inc()
         self.metrics.publish_retries.inc()
-        if partition not in self._failing:
+        if partition not in self._failing and str(failure) not in self._failing.values():
             log.error("publishing fails, will be tried again until it succeeds", error=str(failure))
         self._failing[partition] = str(failure)
         self.health.fail(PUBLISHING, str(failure))
@@ -180,7 +180,8 @@ class Recorder:
     def publish_succeeded(self, partition: Partition) -> None:
         """A round of a partition was acknowledged."""
         if self._failing.pop(partition, None) is not None:
-            log.info("publishing works again", partition=repr(partition))
+            if not self._failing:
+                log.info("publishing works again")
             self._judge_publishing()
 
     def partition_closed(self, partition: Partition) -> None:

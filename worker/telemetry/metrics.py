@@ -141,7 +141,8 @@ class Metrics:
         )
         self.records_skipped = self._counter(
             "records_skipped",
-            "Offsets passed over because the committed one was outside the log; compacted ones count too.",
+            "Offsets passed over: the one to go on from was outside the log, or a new group began at the end. Offsets "
+            "without a record count too.",
             "topic",
         )
         self.publish_retries = self._counter(
@@ -230,6 +231,9 @@ class Metrics:
         )
         self.batch_duration_cap_seconds = self._gauge(
             "batch_duration_cap_seconds", "Longest batch the batcher forms at the present load and budgets, in seconds."
+        )
+        self.publish_estimate_seconds = self._gauge(
+            "publish_estimate_seconds", "What is set aside for publishing when a deadline is judged, in seconds."
         )
         self.arriving_load = self._gauge(
             "arriving_load", "Device seconds that arrive per second; above 1 the backlog grows. Autoscale on this."
