@@ -1,77 +1,23 @@
 """The checks against a broker that demands certificates, logins and rights."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from support.guarded_kafka import PASSWORD, Guarded, guarded_kafka, login
 from support.kafka import Record, create_topic, produce, read_all, unique_name
-from support.tls import Certificates, make_certificates
 
 from schemas.settings import Settings
 from worker.check_result import CheckResult, Outcome
-from worker.demo.kafka_properties import Listener
-from worker.demo.local_kafka import LocalKafka
 from worker.kafka_checks import check_kafka
 
 pytestmark = pytest.mark.integration
 
-PASSWORD = "correct-horse"
-USERS = {"worker": PASSWORD, "stranger": PASSWORD}
-
-
-class Guarded(NamedTuple):
-    """A broker where `worker` may do everything and `stranger` nothing."""
-
-    kafka: LocalKafka
-    certificates: Certificates
-    others: Certificates
-
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    folder = tmp_path_factory.mktemp("certificates")
-    certificates = make_certificates(folder / "known")
-    expired = make_certificates(folder / "expired", valid_until=datetime.now(UTC) - timedelta(days=1))
-    listeners = {
-        "SASL": Listener("SASL_PLAINTEXT", scram("SCRAM-SHA-256")),
-        "SASLTLS": Listener("SASL_SSL", {**scram("SCRAM-SHA-512"), **key_store(certificates)}),
-        "MUTUAL": Listener(
-            "SSL",
-            {
-                **key_store(certificates),
-                "ssl.client.auth": "required",
-                "ssl.truststore.type": "PEM",
-                "ssl.truststore.location": str(certificates.ca),
-            },
-        ),
-        "EXPIRED": Listener("SSL", key_store(expired)),
-    }
-    properties = {
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": "User:ANONYMOUS;User:worker;User:CN=client",
-    }
-    with LocalKafka(properties=properties, scram_users=USERS, listeners=listeners) as kafka:
-        yield Guarded(kafka, certificates, expired)
-
-
-def key_store(certificates: Certificates) -> dict[str, str]:
-    return {"ssl.keystore.type": "PEM", "ssl.keystore.location": str(certificates.broker_store)}
-
-
-def scram(mechanism: str) -> dict[str, str]:
-    module = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-    return {"sasl.enabled.mechanisms": mechanism, f"{mechanism.lower()}.sasl.jaas.config": module}
-
-
-def login(protocol: str, mechanism: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "protocol": protocol,
-        "sasl_mechanism": mechanism,
-        "username": "worker",
-        "password": PASSWORD,
-        **changes,
-    }
+    with guarded_kafka(tmp_path_factory.mktemp("certificates")) as guarded:
+        yield guarded
 
 
 class Topics(NamedTuple):
@@ -162,7 +108,7 @@ async def test_a_topic_that_takes_less_than_the_input_is_a_warning(guarded: Guar
 async def test_logins_and_certificates_are_accepted(
     guarded: Guarded, topics: Topics, listener: str, security: dict[str, Any]
 ) -> None:
-    results = await checked(guarded.kafka.bootstrap(listener), topics, with_files(guarded, security))
+    results = await checked(guarded.kafka.bootstrap(listener), topics, guarded.with_files(security))
     assert [result for result in results.values() if not result.ok] == []
 
 
@@ -187,7 +133,7 @@ async def test_logins_and_certificates_are_accepted(
 async def test_a_refused_connection_says_why(
     guarded: Guarded, topics: Topics, listener: str, security: dict[str, Any], words: tuple[str, ...]
 ) -> None:
-    results = await checked(guarded.kafka.bootstrap(listener), topics, with_files(guarded, security))
+    results = await checked(guarded.kafka.bootstrap(listener), topics, guarded.with_files(security))
     assert list(results) == ["Kafka connection"]
     (result,) = results.values()
     assert result.outcome is Outcome.FAILED
@@ -201,13 +147,3 @@ async def test_a_user_without_rights_is_told_which_are_missing(guarded: Guarded,
     denied = [result for result in results.values() if not result.ok]
     assert {result.name.split()[0] for result in denied} == {"input", "output", "dead"}
     assert all("TopicAuthorizationFailedError" in result.detail for result in denied)
-
-
-def with_files(guarded: Guarded, security: dict[str, Any]) -> dict[str, Any]:
-    files = {
-        "ca": guarded.certificates.ca,
-        "other": guarded.others.ca,
-        "certificate": guarded.certificates.client_certificate,
-        "key": guarded.certificates.client_key,
-    }
-    return {name: str(files.get(value, value)) for name, value in security.items()}

@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import RecordsToDelete
+from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
+from support.kafka import Record as KafkaRecord
 from support.kafka import admin_client, committed_offsets, create_topic, produce, unique_name
 
 from schemas.kafka_settings import KafkaSettings
@@ -45,6 +46,16 @@ async def fetch(member: GroupConsumer, count: int) -> list[tuple[Partition, Reco
             for partition, records in await member.fetch(max_records=500):
                 fetched += [(partition, record) for record in records]
     return fetched
+
+
+async def assigned(member: GroupConsumer, partitions: int) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(member.partitions) != partitions:
+            await member.fetch(500)
+
+
+def skipped(member: GroupConsumer, topic: str) -> float:
+    return member._metrics.records_skipped.labels(topic)._value.get()
 
 
 Join = Callable[..., Awaitable[GroupConsumer]]
@@ -147,6 +158,69 @@ async def test_without_a_committed_offset_the_settings_say_where_to_start(
             await asyncio.sleep(0.05)
     await produce(kafka.bootstrap_servers, topic, [b"3"])
     assert (await fetch(member, 1))[0][1].offset == first
+    assert skipped(member, topic) == first
+
+
+async def test_a_partition_that_is_added_is_read_from_its_beginning_even_by_those_who_start_at_the_end(
+    kafka: LocalKafka, join: Join
+):
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    member = await join(topic, group, auto_offset_reset="latest")
+    await assigned(member, 1)
+    async with admin_client(kafka.bootstrap_servers) as admin:
+        await admin.create_partitions({topic: NewPartitions(2)})
+    await produce(kafka.bootstrap_servers, topic, [KafkaRecord(b"%d" % n, partition=1) for n in range(3)])
+    member._client._client.force_metadata_update()
+    fetched = await fetch(member, 3)
+    assert [(partition.number, record.offset) for partition, record in fetched] == [(1, 0), (1, 1), (1, 2)]
+    assert skipped(member, topic) == 0
+
+
+async def test_retention_that_passes_the_position_of_a_running_member_is_said_and_counted(
+    kafka: LocalKafka, join: Join
+):
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    member = await join(topic, group)
+    await assigned(member, 1)
+    await produce(kafka.bootstrap_servers, topic, [b"%d" % number for number in range(10)])
+    before = await fetch(member, 10)
+    member.pause(list(member.partitions))
+    await member.fetch(500)
+    await produce(kafka.bootstrap_servers, topic, [b"%d" % number for number in range(10, 20)])
+    async with admin_client(kafka.bootstrap_servers) as admin:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=15)})
+    member.pause([])
+    assert [record.offset for _, record in await fetch(member, 5)] == [15, 16, 17, 18, 19]
+    assert skipped(member, topic) == 5
+    for partition, record in before:
+        finish(partition, record)
+    await member.commit()
+    assert await committed_offsets(kafka.bootstrap_servers, group) == {TopicPartition(topic, 0): 15}
+
+
+async def test_of_a_topic_that_is_recreated_under_a_running_member_no_record_is_passed_over(
+    kafka: LocalKafka, join: Join
+):
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    await produce(kafka.bootstrap_servers, topic, [b"%d" % number for number in range(10)])
+    member = await join(topic, group)
+    for partition, record in await fetch(member, 10):
+        finish(partition, record)
+    await member.commit()
+    async with admin_client(kafka.bootstrap_servers) as admin:
+        await admin.delete_topics([topic])
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await admin.create_topics([NewTopic(topic, 1, 1)])).to_object()["topic_errors"][0]["error_code"]:
+                await asyncio.sleep(0.1)
+        while (await admin.describe_topics([topic]))[0]["error_code"]:
+            await asyncio.sleep(0.1)
+    await produce(kafka.bootstrap_servers, topic, [b"new 0", b"new 1", b"new 2"])
+    try:
+        fetched = await fetch(member, 3)
+    except OffsetLostError:  # noticed by the position; a worker ends, and is started again
+        await member.stop(5.0)
+        fetched = await fetch(await join(topic, group), 3)
+    assert [record.value for _, record in fetched] == [b"new 0", b"new 1", b"new 2"]
 
 
 async def test_a_start_that_may_not_be_guessed_ends_the_worker(kafka: LocalKafka, join: Join):
@@ -170,7 +244,7 @@ async def test_an_offset_that_retention_passed_is_said_and_counted(kafka: LocalK
         await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=7)})
     member = await join(topic, group)
     assert [record.offset for _, record in await fetch(member, 3)] == [7, 8, 9]
-    assert member._metrics.records_skipped.labels(topic)._value.get() == 5
+    assert skipped(member, topic) == 5
 
 
 async def test_a_reader_that_retention_overtakes_goes_on_behind_it_and_counts_what_it_missed(

@@ -170,6 +170,13 @@ async def committed_offsets(bootstrap_servers: str, group: str) -> dict[TopicPar
     return {partition: found.offset for partition, found in offsets.items() if found.offset >= 0}
 
 
+async def metadata_of_offsets(bootstrap_servers: str, group: str) -> dict[TopicPartition, str]:
+    """What the group has written beside its committed offsets, per partition."""
+    async with admin_client(bootstrap_servers) as admin:
+        offsets = await admin.list_consumer_group_offsets(group)
+    return {partition: found.metadata for partition, found in offsets.items() if found.offset >= 0}
+
+
 async def wait_for_committed(
     bootstrap_servers: str, group: str, expected: Mapping[TopicPartition, int], *, timeout_seconds: float = 60.0
 ) -> None:
