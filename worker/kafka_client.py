@@ -59,6 +59,7 @@ def consumer_options(kafka: KafkaSettings) -> dict[str, Any]:
     return {
         **client_options(kafka),
         "group_id": kafka.group_id,
+        "group_instance_id": kafka.group_instance_id,
         "enable_auto_commit": False,
         # The group's consumer decides, and says so; aiokafka would go on elsewhere in silence.
         "auto_offset_reset": "none",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.faults.forked_worker import ForkedProcess
 from support.kafka import committed_offsets, metadata_of_offsets
 from support.sabotage import POISON, poisonous_text, sabotaged
 from support.stream import Outcome, Stream
@@ -64,12 +65,12 @@ async def test_a_record_that_kills_the_process_is_found_and_its_neighbours_are_c
 async def test_an_orderly_stop_and_a_replica_that_joins_are_no_crashes(stream: Stream, delivery: dict[str, Any]):
     ids = await stream.produce_messages(1500, text="with a text that takes the model a little while " * 8)
     settings = stream.settings(delivery=delivery)
-    with WorkerProcess(stream.folder, settings, "stopped") as worker:
+    with WorkerProcess(stream.folder, settings, "stopped", launch=ForkedProcess) as worker:
         await stream.outcome(100)
         assert await asyncio.to_thread(worker.terminate) == 0
-    with WorkerProcess(stream.folder, settings, "first") as first:
+    with WorkerProcess(stream.folder, settings, "first", launch=ForkedProcess) as first:
         await stream.outcome(200)
-        with WorkerProcess(stream.folder, settings, "second") as second:
+        with WorkerProcess(stream.folder, settings, "second", launch=ForkedProcess) as second:
             async with asyncio.timeout(90):
                 while second.metric("gliclass_assigned_partitions") != 1:
                     await asyncio.sleep(0.2)

@@ -1,10 +1,11 @@
-"""Static members and spare ones, as real processes."""
+"""Static members of a group, as real processes."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.faults.forked_worker import ForkedProcess
 from support.stream import Stream
 from support.tiny_checkpoint import write_tiny_checkpoint
 from support.worker_process import WorkerProcess
@@ -40,8 +41,8 @@ async def assigned(worker: WorkerProcess, partitions: int) -> None:
 
 async def test_a_static_member_that_restarts_moves_no_partition_of_the_others(stream: Stream):
     with (
-        WorkerProcess(stream.folder, instance(stream, "a", 60), "a") as first,
-        WorkerProcess(stream.folder, instance(stream, "b", 60), "b") as second,
+        WorkerProcess(stream.folder, instance(stream, "a", 60), "a", launch=ForkedProcess) as first,
+        WorkerProcess(stream.folder, instance(stream, "b", 60), "b", launch=ForkedProcess) as second,
     ):
         await assigned(first, 1)
         await assigned(second, 1)
@@ -57,35 +58,13 @@ async def test_a_static_member_that_restarts_moves_no_partition_of_the_others(st
 
 
 async def test_of_two_processes_with_one_instance_id_the_second_ends_with_the_reason(stream: Stream):
-    with WorkerProcess(stream.folder, instance(stream, "same"), "settled") as settled:
+    with WorkerProcess(stream.folder, instance(stream, "same"), "settled", launch=ForkedProcess) as settled:
         await assigned(settled, 2)
         await asyncio.sleep(2 * SESSION_SECONDS)
-        with WorkerProcess(stream.folder, instance(stream, "same"), "rival") as rival:
+        with WorkerProcess(stream.folder, instance(stream, "same"), "rival", launch=ForkedProcess) as rival:
             assert await asyncio.to_thread(rival.wait, 120) == 1
             assert "both have kafka.group_instance_id 'same'" in rival.log
         ids = await stream.produce_messages(100)
         outcome = await stream.outcome(100)
         assert set(outcome.ids) == set(ids)
         assert await asyncio.to_thread(settled.terminate) == 0
-
-
-async def test_a_spare_replica_takes_over_when_another_one_dies(stream: Stream):
-    with (
-        WorkerProcess(stream.folder, stream.settings(), "a") as first,
-        WorkerProcess(stream.folder, stream.settings(), "b") as second,
-    ):
-        await assigned(first, 1)
-        await assigned(second, 1)
-        with WorkerProcess(stream.folder, stream.settings(), "spare") as spare:
-            await asyncio.to_thread(spare.wait_ready)
-            assert (
-                first.metric("gliclass_assigned_partitions")
-                + second.metric("gliclass_assigned_partitions")
-                + (spare.metric("gliclass_assigned_partitions"))
-                == 2
-            )
-            first.kill()
-            ids = await stream.produce_messages(100)
-            assert set((await stream.outcome(100)).ids) == set(ids)
-            for worker in (second, spare):
-                assert await asyncio.to_thread(worker.terminate) == 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+from support.faults.forked_worker import ForkedProcess
 from support.guarded_kafka import PASSWORD, Guarded, Operation, Resource, guarded_kafka, login
 from support.kafka import committed_offsets
 from support.stream import Stream
@@ -80,7 +81,7 @@ async def test_messages_flow_over_tls_with_a_login_and_the_password_shows_nowher
 async def test_messages_flow_with_a_client_certificate(guarded: Guarded, stream: Stream):
     certificate = {"protocol": "SSL", "ca_file": "ca", "certificate_file": "certificate", "key_file": "key"}
     ids = await stream.produce_messages(20)
-    with WorkerProcess(stream.folder, secured(guarded, stream, "MUTUAL", certificate)) as worker:
+    with WorkerProcess(stream.folder, secured(guarded, stream, "MUTUAL", certificate), launch=ForkedProcess) as worker:
         assert (await stream.outcome(20)).ids == dict.fromkeys(ids, 1)
         assert await asyncio.to_thread(worker.terminate) == 0
 
@@ -137,7 +138,7 @@ async def test_a_dead_letter_topic_that_is_denied_stops_the_partition_and_readin
     ids += await stream.produce_messages(1, first=5, tenant="nobody")
     ids += await stream.produce_messages(5, first=6)
     security = login("SASL_PLAINTEXT", "SCRAM-SHA-256", username="stranger")
-    with WorkerProcess(stream.folder, secured(guarded, stream, "SASL", security)) as worker:
+    with WorkerProcess(stream.folder, secured(guarded, stream, "SASL", security), launch=ForkedProcess) as worker:
         async with asyncio.timeout(60):
             while stream.dead_letter_topic not in worker.get("/readyz")[1]:
                 await asyncio.sleep(0.2)

@@ -84,6 +84,11 @@ def test_the_environment_goes_before_the_file_value_by_value(monkeypatch: pytest
             "delivery.publish_floor_seconds: must be below drain_budget_seconds, whose end it reserves",
         ),
         (
+            {"delivery": {"stuck_seconds": 30}},
+            "delivery.stuck_seconds: must be above 3 times kafka.request_timeout_seconds (30 s), "
+            "or a slow broker is taken for a standstill",
+        ),
+        (
             {"batching": {"low_water_seconds": 5}},
             "batching.low_water_seconds: must be below high_water_seconds",
         ),

@@ -1,37 +1,24 @@
-"""`gliclass-worker` with a fault built in, as a program: python sabotage.py FAULT run --config FILE."""
+"""Faults to build into a worker process under test."""
 
 import math
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from support.faults.forked_worker import ForkedProcess
+
 POISON = "text that kills the process"
-FAULTS: dict[str, Callable[[], None]] = {}
 
 
-def sabotaged(fault: Callable[[], None]) -> "Callable[[Path, Path], subprocess.Popen[bytes]]":
-    """How `WorkerProcess` launches a worker with this fault."""
-
-    def launch(config_file: Path, log_file: Path) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        arguments = [__file__, fault.__name__, "run", "--config", str(config_file)]
-        with log_file.open("ab") as log:
-            return subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=subprocess.STDOUT, env=environment)
-
-    return launch
+def sabotaged(fault: Callable[[], None]) -> Callable[[Path, Path], ForkedProcess]:
+    """How `WorkerProcess` launches a worker with a fault of this module."""
+    return partial(ForkedProcess, prepare=fault)
 
 
-def fault(function: Callable[[], None]) -> Callable[[], None]:
-    FAULTS[function.__name__] = function
-    return function
-
-
-@fault
 def no_batches() -> None:
     """Nothing raises and every loop turns, but no batch is ever formed."""
     from worker.batcher import Batcher
@@ -39,7 +26,6 @@ def no_batches() -> None:
     Batcher.next_batch = lambda self, now: math.inf
 
 
-@fault
 def blocked_loop() -> None:
     """Something blocks the event loop for good as soon as there is a batch."""
     from worker.batcher import Batcher
@@ -52,7 +38,6 @@ def blocked_loop() -> None:
     Batcher.next_batch = next_batch
 
 
-@fault
 def poisonous_text() -> None:
     """The model ends the process, as a crash in native code does, when it reads one text."""
     from model.scorer import Scorer
@@ -72,10 +57,3 @@ def poisonous_text() -> None:
         return score(self, batch)
 
     Scorer.encode, Scorer.score = watched_encode, watched_score
-
-
-if __name__ == "__main__":
-    FAULTS[sys.argv.pop(1)]()
-    from worker.cli import main
-
-    main()

@@ -97,6 +97,15 @@ async def test_a_text_that_the_tokenizer_fails_on_is_a_dead_letter_that_does_not
     assert dict(result.outgoing[0].headers)["gliclass-error"] == b"RuntimeError"
 
 
+async def test_a_condemned_record_becomes_a_dead_letter_without_being_read(scorer: Scorer):
+    record = consumer_record(b"text that nobody may tokenise", key=b"key")
+    result = admission_of(FailingTokenizer(), scorer).condemn(record, "in flight in 3 crashes")
+    (outgoing,) = result.outgoing
+    assert result.dead_letter_reason == DeadLetterReason.CRASHED_WORKER
+    assert (outgoing.topic, outgoing.key, outgoing.value) == ("dead", b"key", record.value)
+    assert ("gliclass-error", b"in flight in 3 crashes") in outgoing.headers
+
+
 async def test_a_long_text_is_read_as_its_policy_says(admission: Admission, partition: Partition):
     value = json.dumps({"text": "many words " * 100, "tenant": "shop"}).encode()
     (message,) = await admission.admit(partition, [consumer_record(value)])

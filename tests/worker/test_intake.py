@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from aiokafka import ConsumerRecord
+from support.records import consumer_record
 
 from worker.attempts import Span, Try, Work
 from worker.consumer import Record
@@ -15,10 +15,7 @@ from worker.telemetry.tracing import NOT_TRACED
 
 
 def records(*offsets: int) -> list[Record]:
-    return [
-        ConsumerRecord("in", 0, offset, 1000, 0, None, b"v", None, 0, 1, ())  # pyright: ignore[reportCallIssue]
-        for offset in offsets
-    ]
+    return [consumer_record(offset=offset, key=None) for offset in offsets]
 
 
 class Stream:

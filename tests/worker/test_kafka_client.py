@@ -35,11 +35,16 @@ async def test_aiokafka_takes_every_option() -> None:
 
 
 def test_offsets_are_never_committed_behind_our_back() -> None:
-    options = consumer_options(settings(auto_offset_reset="fail", session_timeout_seconds=12.5))
+    options = consumer_options(settings(auto_offset_reset="latest", session_timeout_seconds=12.5))
     assert options["enable_auto_commit"] is False
     assert options["auto_offset_reset"] == "none"
     assert options["session_timeout_ms"] == 12_500
     assert len(options["partition_assignment_strategy"]) == 1
+
+
+def test_a_member_is_static_only_where_it_is_named() -> None:
+    assert consumer_options(settings())["group_instance_id"] is None
+    assert consumer_options(settings(group_instance_id="worker-0"))["group_instance_id"] == "worker-0"
 
 
 def test_a_producer_is_idempotent_and_sends_no_batch_that_its_topics_refuse() -> None:

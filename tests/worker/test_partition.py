@@ -81,3 +81,28 @@ async def test_drained_waits_for_what_is_in_flight_but_not_for_what_was_abandone
     partition.published(await partition.next_results())
     await waiting
     assert partition.tracker.uncommitted is None
+
+
+async def test_whoever_waits_for_an_offset_is_woken_when_every_record_below_it_is_done(partition: Partition):
+    records = [record(offset) for offset in (0, 3, 7)]
+    for each in records:
+        partition.deliver(each, now=0.0)
+    waiting = asyncio.create_task(partition.passes(4))
+    await asyncio.sleep(0)
+    for each in (records[1], records[2]):
+        partition.published([result_of(each)])
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    partition.published([result_of(records[0])])
+    async with asyncio.timeout(5):
+        await waiting
+        await partition.passes(100)
+
+
+async def test_nobody_waits_for_an_offset_of_a_partition_that_is_closing(partition: Partition):
+    partition.deliver(record(0), now=0.0)
+    waiting = asyncio.create_task(partition.passes(1))
+    await asyncio.sleep(0)
+    partition.begin_closing()
+    async with asyncio.timeout(5):
+        await waiting

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,12 +27,15 @@ _context = multiprocessing.get_context("forkserver")
 
 
 class ForkedProcess:
-    """A forked worker with the methods of `subprocess.Popen` that tests use."""
+    """A forked worker with the methods of `subprocess.Popen` that tests use.
 
-    def __init__(self, config_file: Path, log_file: Path) -> None:
+    `prepare` runs in it before the worker does, as to build a fault in; a function of a module.
+    """
+
+    def __init__(self, config_file: Path, log_file: Path, prepare: Callable[[], None] | None = None) -> None:
         _context.set_forkserver_preload(LOADED_BEFOREHAND)
         # Daemonic: Python ends it when the tests end, whatever became of them.
-        self._process = _context.Process(target=_run, args=(config_file, log_file), daemon=True)
+        self._process = _context.Process(target=_run, args=(config_file, log_file, prepare), daemon=True)
         self._process.start()
 
     @property
@@ -72,7 +76,7 @@ def commit_early(folder: Path) -> None:
     (folder / EARLY_FILE).touch()
 
 
-def _run(config_file: Path, log_file: Path) -> None:
+def _run(config_file: Path, log_file: Path, prepare: Callable[[], None] | None) -> None:
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     with log_file.open("ab") as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
@@ -81,6 +85,8 @@ def _run(config_file: Path, log_file: Path) -> None:
     _count_tasks()
     if (config_file.parent / EARLY_FILE).exists():
         _commit_early()
+    if prepare is not None:
+        prepare()
     from worker.cli import main
 
     sys.argv = ["gliclass-worker", "run", "--config", str(config_file)]
