@@ -165,19 +165,19 @@ class GroupConsumer(ConsumerRebalanceListener):
         """Whether `pause` holds a partition back now."""
         return _topic_partition(partition) in self._paused
 
-    async def commit(self) -> None:
-        """Commit every watermark that moved and every mark that is due.
+    async def commit(self) -> bool:
+        """Commit every watermark that moved and every mark that is due; says whether that succeeded.
 
-        A failure is said once and met again at the next commit.
+        A failure is logged once and met again at the next commit.
         """
         if self._publisher.commits_offsets:
-            return
+            return True
         async with self._commit_lock:
-            await self._commit([partition for partition in self._partitions.values() if _to_commit(partition)])
+            return await self._commit([partition for partition in self._partitions.values() if _to_commit(partition)])
 
-    async def _commit(self, moved: list[Partition]) -> None:
+    async def _commit(self, moved: list[Partition]) -> bool:
         if not moved:
-            return
+            return True
         commits = [
             (partition, partition.tracker.watermark, partition.tracker.position, partition.mark())
             for partition in moved
@@ -197,6 +197,7 @@ class GroupConsumer(ConsumerRebalanceListener):
             if not self._commit_fails:
                 log.warning("commits fail", evicted=evicted, error=type(error).__name__, partitions=len(offsets))
             self._commit_fails = True
+            return False
         else:
             if self._commit_fails:
                 log.info("commits succeed again")
@@ -205,6 +206,7 @@ class GroupConsumer(ConsumerRebalanceListener):
             for partition, offset, position, mark in commits:
                 partition.tracker.committed(offset)
                 partition.attempts.written(mark, position)
+            return True
 
     async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, revoked: Collection[TopicPartition]

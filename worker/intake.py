@@ -75,9 +75,13 @@ class Intake:
             task.cancel()
 
     def holds_back(self, partition: Partition) -> bool:
-        """Whether so much waits here that no more should be fetched."""
+        """Whether nothing should be fetched of it now: enough waits here, or all of it would."""
         held = self._held.get(partition)
-        return held is not None and len(held.records) >= MOST_HELD
+        return self.waits(partition) or (held is not None and len(held.records) >= MOST_HELD)
+
+    def needs(self, partition: Partition) -> bool:
+        """Whether it must be fetched from whatever else waits: everything waits for it to be tried."""
+        return partition is self._on_trial and not self.holds_back(partition)
 
     def waits(self, partition: Partition) -> bool:
         """Whether a partition stands still because another one's suspects are being tried."""
@@ -86,7 +90,10 @@ class Intake:
     async def take(self, partition: Partition, records: list[Record]) -> None:
         """Let records in that have just been delivered, or hold them until they may be worked on."""
         held = self._held.get(partition)
-        if held is None or not records:
+        if held is None:  # given up since the records were delivered
+            partition.abandon(len(records))
+            return
+        if not records:
             return
         attempts = partition.attempts
         if self._calm.is_set() and not held.records and attempts.allows(records[-1].offset):
@@ -114,6 +121,8 @@ class Intake:
             allowed: list[Record] = []
             while held.records and partition.attempts.allows(held.records[0].offset):
                 allowed.append(held.records.popleft())
+            if held.records:
+                held.changed.set()
             if allowed:
                 await self._admit(partition, allowed)
 

@@ -140,8 +140,14 @@ class Pipeline:
         )
         holding = self._backpressure.holds(load)
         self._recorder.backlog(load, holding, self._batcher.queued_messages)
-        waits = self._intake.holds_back
-        self._consumer.pause([each for each in partitions if holding or each.blocked or waits(each)])
+        intake = self._intake
+        self._consumer.pause(
+            [
+                each
+                for each in partitions
+                if (holding and not intake.needs(each)) or each.blocked or intake.holds_back(each)
+            ]
+        )
 
     async def _admit(self, partition: Partition, records: list[Record]) -> None:
         admitted = await self._admission.admit(partition, records)
@@ -160,8 +166,7 @@ class Pipeline:
     async def _write_mark(self, partition: Partition) -> bool:
         """Commit the partition's mark; says whether that succeeded."""
         if not self._publisher.commits_offsets:
-            await self._consumer.commit()
-            return not partition.attempts.due(partition.tracker.position)
+            return await self._consumer.commit()
         try:
             await self._publisher.mark(partition)
         except PublishError as failure:

@@ -171,3 +171,27 @@ async def test_a_partition_of_which_much_is_held_is_not_fetched_from(stream: Giv
     assert not given.intake.holds_back(one)
     await given.deliver(one, MOST_HELD)
     assert given.intake.holds_back(one)
+
+
+async def test_while_suspects_are_tried_only_their_partition_is_fetched_from(stream: Given):
+    given, tasks = stream
+    given.holding = True
+    suspected, innocent = partition("a", Span(3, 1)), partition("b")
+    given.intake.open(suspected, tasks)
+    given.intake.open(innocent, tasks)
+    await given.deliver(suspected, 0, 1, 2)
+    await given.until(1)
+    assert (given.intake.needs(suspected), given.intake.holds_back(suspected)) == (True, False)
+    assert (given.intake.needs(innocent), given.intake.holds_back(innocent)) == (False, True)
+
+
+async def test_records_that_come_in_after_their_partition_was_given_up_hold_no_drain(stream: Given):
+    given, tasks = stream
+    one = partition()
+    given.intake.open(one, tasks)
+    one.begin_closing()
+    given.intake.close(one)
+    await given.deliver(one, 0, 1)
+    async with asyncio.timeout(5):
+        await one.drained()
+    assert given.steps == []
