@@ -41,14 +41,14 @@ class StreamTopics:
         return f"{self.prefix}-dead-letters"
 
 
-async def create(bootstrap_servers: str, topics: StreamTopics) -> None:
+async def create(bootstrap_servers: str, topics: StreamTopics, replicas: int = 1) -> None:
     """Create the topics; returns when every partition has a leader. Raises RuntimeError when the broker refuses."""
     names = (topics.input, topics.output, topics.dead_letters)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
         created = [
-            NewTopic(name, topics.partitions, 1, topic_configs=BROKER_TIME if name == topics.output else {})
+            NewTopic(name, topics.partitions, replicas, topic_configs=BROKER_TIME if name == topics.output else {})
             for name in names
         ]
         refusals = [e for e in (await admin.create_topics(created)).to_object()["topic_errors"] if e["error_code"]]

@@ -41,9 +41,9 @@ async def all_done(stream: Stream, count: int) -> Outcome:
 async def test_a_record_that_kills_the_process_is_found_and_its_neighbours_are_classified(
     stream: Stream, delivery: dict[str, Any]
 ):
-    ids = await stream.produce_messages(60)
-    (poison,) = await stream.produce_messages(1, first=60, text=POISON)
-    ids += await stream.produce_messages(60, first=61)
+    ids = await stream.produce_messages(30)
+    (poison,) = await stream.produce_messages(1, first=30, text=POISON)
+    ids += await stream.produce_messages(30, first=31)
     settings = stream.settings(delivery=delivery)
     for number in range(3):
         with WorkerProcess(stream.folder, settings, f"crash-{number}", sabotaged(poisonous_text)) as worker:
