@@ -10,7 +10,6 @@ from support.faults.forked_worker import ForkedProcess
 from support.kafka import committed_offsets, metadata_of_offsets
 from support.sabotage import POISON, poisonous_text, sabotaged
 from support.stream import Outcome, Stream
-from support.tiny_checkpoint import write_tiny_checkpoint
 from support.worker_process import WorkerProcess
 
 from worker.demo.local_kafka import LocalKafka
@@ -18,11 +17,6 @@ from worker.demo.local_kafka import LocalKafka
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 GUARANTEES = [{"guarantee": "at_least_once"}, {"guarantee": "exactly_once", "transaction_timeout_seconds": 10}]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture="bi-encoder")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from support.kafka import committed_offsets, create_topic, read_all, unique_name
 from support.stream import Outcome, Stream, assert_key_order
-from support.tiny_checkpoint import write_tiny_checkpoint
 from support.worker_process import WorkerProcess
 
 from schemas.kafka_settings import KafkaSettings
@@ -27,11 +26,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 LONG_TEXT = "with a text that takes the model a little while " * 8
 EXACTLY_ONCE = {"guarantee": "exactly_once", "transaction_timeout_seconds": 10}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture="bi-encoder")
 
 
 @pytest.fixture

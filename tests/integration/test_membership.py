@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from support.faults.forked_worker import ForkedProcess
 from support.stream import Stream
-from support.tiny_checkpoint import write_tiny_checkpoint
 from support.worker_process import WorkerProcess
 
 from worker.demo.local_kafka import LocalKafka
@@ -15,11 +14,6 @@ from worker.demo.local_kafka import LocalKafka
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 SESSION_SECONDS = 6
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture="bi-encoder")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from support.faults.forked_worker import ForkedProcess
 from support.guarded_kafka import PASSWORD, Guarded, Operation, Resource, guarded_kafka, login
 from support.kafka import committed_offsets
 from support.stream import Stream
-from support.tiny_checkpoint import write_tiny_checkpoint
 from support.worker_process import WorkerProcess
 
 from schemas.settings import Settings
@@ -22,11 +21,6 @@ from worker.app import run_worker
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 REFUSED_WITHIN_SECONDS = 20
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture="bi-encoder")
 
 
 @pytest.fixture(scope="module")

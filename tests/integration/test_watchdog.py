@@ -8,7 +8,6 @@ import pytest
 from support.faults.forked_worker import ForkedProcess
 from support.sabotage import blocked_loop, no_batches, sabotaged
 from support.stream import Stream
-from support.tiny_checkpoint import write_tiny_checkpoint
 from support.worker_process import WorkerProcess
 
 from worker.demo.local_kafka import LocalKafka
@@ -16,11 +15,6 @@ from worker.demo.local_kafka import LocalKafka
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 IMPATIENT = {"delivery": {"stuck_seconds": 5}}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture="bi-encoder")
 
 
 def impatient(stream: Stream) -> dict:

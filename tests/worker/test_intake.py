@@ -81,6 +81,14 @@ def partition(topic: str = "in", *suspects: Span) -> Partition:
     return Partition(topic, 0, epoch=1, next_offset=0, suspects=suspects)
 
 
+def one_suspected(stream: Stream, tasks: asyncio.TaskGroup) -> tuple[Partition, Partition]:
+    """Two partitions of one assignment, the first with three suspects."""
+    suspected, innocent = partition("a", Span(3, 1)), partition("b")
+    stream.intake.open(suspected, tasks)
+    stream.intake.open(innocent, tasks)
+    return suspected, innocent
+
+
 async def test_records_are_held_until_a_mark_that_speaks_of_them_is_written(stream: Given):
     given, tasks = stream
     given.marks_fail = True
@@ -96,10 +104,8 @@ async def test_records_are_held_until_a_mark_that_speaks_of_them_is_written(stre
 
 
 async def test_suspects_are_tried_one_by_one_with_nothing_else_in_flight(stream: Given):
-    given, tasks = stream
-    suspected, innocent = partition("a", Span(3, 1)), partition("b")
-    given.intake.open(suspected, tasks)
-    given.intake.open(innocent, tasks)
+    given, _ = stream
+    suspected, innocent = one_suspected(*stream)
     await given.deliver(innocent, 0, 1)
     assert given.intake.waits(innocent)
     await given.deliver(suspected, 0, 1, 2, 3, 4)
@@ -144,11 +150,9 @@ async def test_suspects_that_the_log_no_longer_has_hold_nobody_up(stream: Given)
 
 
 async def test_a_partition_that_is_given_up_returns_what_waits_and_frees_the_others(stream: Given):
-    given, tasks = stream
+    given, _ = stream
     given.holding = True
-    suspected, innocent = partition("a", Span(3, 1)), partition("b")
-    given.intake.open(suspected, tasks)
-    given.intake.open(innocent, tasks)
+    suspected, innocent = one_suspected(*stream)
     await given.deliver(suspected, 0, 1, 2)
     await given.deliver(innocent, 0)
     await given.until(1)
@@ -174,11 +178,9 @@ async def test_a_partition_of_which_much_is_held_is_not_fetched_from(stream: Giv
 
 
 async def test_while_suspects_are_tried_only_their_partition_is_fetched_from(stream: Given):
-    given, tasks = stream
+    given, _ = stream
     given.holding = True
-    suspected, innocent = partition("a", Span(3, 1)), partition("b")
-    given.intake.open(suspected, tasks)
-    given.intake.open(innocent, tasks)
+    suspected, innocent = one_suspected(*stream)
     await given.deliver(suspected, 0, 1, 2)
     await given.until(1)
     assert (given.intake.needs(suspected), given.intake.holds_back(suspected)) == (True, False)
