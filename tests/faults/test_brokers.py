@@ -29,7 +29,7 @@ async def test_f4_brokers_restarted_cleanly(open_run, add_to_report, rng: random
         add_to_report(await run.finish("F4", "broker restarted"), faults=restarts)
 
 
-@sized("kills", 5, 1, "exactly_once")
+@sized("kills", 5, 0)
 async def test_f4_brokers_killed(open_run, add_to_report, rng: random.Random, mode: str, kills: int):
     async with open_run(mode) as run:
         await run.start()

@@ -151,7 +151,6 @@ def resident_mebibytes() -> int:
 @pytest.mark.parametrize(
     ("mode", "count"),
     [
-        pytest.param("at_least_once", 3_000, marks=quick),
         ("at_least_once", 50_000),
         ("exactly_once", 50_000),
     ],

@@ -26,7 +26,7 @@ WAYS = [
 @pytest.mark.parametrize(
     ("mode", "brokers", "how"),
     [
-        pytest.param("exactly_once", 3, "cut", marks=pytest.mark.quick),
+        pytest.param("exactly_once", 1, "cut", marks=pytest.mark.quick),
         *((mode, brokers, how) for mode in MODES for brokers, how in WAYS),
     ],
 )

@@ -81,7 +81,7 @@ def poisonable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@sized("seconds", 40, 10, "at_least_once")
+@sized("seconds", 40, 0)
 async def test_f11_poison_of_every_kind_disturbs_no_neighbour(
     open_run, add_to_report, poisonable: Path, mode: str, seconds: int
 ):

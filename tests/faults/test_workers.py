@@ -126,7 +126,6 @@ async def test_f10_a_spare_replica_takes_over(open_run, add_to_report, rng: rand
         add_to_report(await run.finish("F10", "owner killed, a spare replica takes over"))
 
 
-@pytest.mark.quick
 async def test_a_worker_that_commits_what_it_has_not_published_is_found_out(open_run):
     """A suite that finds nothing proves nothing unless it finds this."""
     async with open_run("at_least_once") as run:
