@@ -133,5 +133,6 @@ class Partition:
 
 
 def record_bytes(record: "ConsumerRecord[bytes | None, bytes | None]") -> int:
-    """Memory that a record holds while it is in flight: key and value."""
-    return len(record.key or b"") + len(record.value or b"")
+    """Memory that a record holds while it is in flight: key, value and headers."""
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers

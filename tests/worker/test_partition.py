@@ -2,10 +2,11 @@ import asyncio
 
 import pytest
 from aiokafka import ConsumerRecord
+from support.records import consumer_record
 
 from schemas.records import DeadLetterReason
 from worker.message import Outgoing, Result
-from worker.partition import Partition
+from worker.partition import Partition, record_bytes
 from worker.telemetry.tracing import NOT_TRACED
 
 
@@ -37,6 +38,12 @@ async def test_a_published_record_leaves_nothing_in_flight(partition: Partition)
     partition.published(results)
     assert (partition.in_flight, partition.in_flight_bytes, partition.oldest) == (0, 0, None)
     assert partition.tracker.uncommitted == 1
+
+
+def test_what_a_record_holds_in_memory_is_its_key_value_and_headers():
+    plain = consumer_record(b"value", key=b"key")
+    with_headers = consumer_record(None, key=None, headers=(("name", b"12345"), ("empty", None)))
+    assert (record_bytes(plain), record_bytes(with_headers)) == (8, 14)
 
 
 async def test_results_of_a_key_come_out_in_input_order(partition: Partition):
