@@ -62,6 +62,11 @@ def start_module(arguments: Sequence[str], folder: Path, name: str, threads: int
         )
 
 
+def stop_cleanly_on_termination() -> None:
+    """Let SIGTERM end this process as an exit does, so that what it started is ended too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+
+
 def end(processes: Sequence["subprocess.Popen[bytes]"]) -> list[int]:
     """Stop the processes as a user does, killing those that do not; their exit statuses."""
     for process in processes:

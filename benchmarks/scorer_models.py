@@ -1,6 +1,7 @@
 """Checkpoints with random weights and realistic sizes: speed does not depend on what a model has learnt."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -27,18 +28,19 @@ def word(number: int) -> str:
     return f"w{number}"
 
 
-def write_checkpoint(folder: Path, family: str) -> Path:
-    """Write a checkpoint of six layers of width 384 with one of `FAMILIES` in it; returns the folder."""
+def write_checkpoint(folder: Path, family: str, **sizes: int) -> Path:
+    """Write a checkpoint of six layers of width 384 with one of `FAMILIES` in it; returns the folder. `sizes` are other
+    values for the sizes of the encoder's configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer()
     tokenizer.save_pretrained(folder)
-    encoder = _encoder(family, len(tokenizer))
+    encoder = _encoder(family, len(tokenizer), sizes)
     vocabulary = tokenizer.get_vocab()
     two_towers = family == "biencoder"
     config = GliclassConfig(
         encoder_config=encoder,
         encoder_model_name=encoder.model_type,
-        label_model_config=_encoder(family, len(tokenizer)) if two_towers else None,
+        label_model_config=_encoder(family, len(tokenizer), sizes) if two_towers else None,
         label_model_name=str(folder.resolve()) if two_towers else None,
         architecture_type="bi-encoder" if two_towers else "uni-encoder",
         class_token_index=vocabulary[MARKERS[0]],
@@ -52,7 +54,7 @@ def write_checkpoint(folder: Path, family: str) -> Path:
     return folder
 
 
-def _encoder(family: str, vocabulary_size: int) -> PreTrainedConfig:
+def _encoder(family: str, vocabulary_size: int, other_sizes: Mapping[str, int]) -> PreTrainedConfig:
     sizes = {
         "vocab_size": vocabulary_size,
         "hidden_size": WIDTH,
@@ -61,6 +63,7 @@ def _encoder(family: str, vocabulary_size: int) -> PreTrainedConfig:
         "intermediate_size": INNER_WIDTH,
         "max_position_embeddings": POSITIONS,
         "pad_token_id": 0,
+        **other_sizes,
     }
     if family == "modernbert":
         return ModernBertConfig.from_dict(sizes | {"bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2})

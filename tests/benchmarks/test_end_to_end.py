@@ -1,0 +1,78 @@
+"""The systems of the end-to-end benchmark run on a real Kafka, and their rounds become the figures they should."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+
+from benchmarks.end_to_end import arrivals, material
+from benchmarks.end_to_end_figures import Measured, figures, tokens_per_second
+from benchmarks.kafka_peers import KINDS
+from benchmarks.kafka_systems import Appended, Material, Running, System
+from worker.demo.local_kafka import LocalKafka
+
+
+def test_neither_the_start_nor_the_end_of_a_backlog_counts():
+    batches = [(1000, range(0, 10)), (1100, range(10, 50)), (1200, range(50, 90)), (9000, range(90, 100))]
+    appended = [Appended(at_ms, place) for at_ms, places in batches for place in places]
+    assert tokens_per_second(appended, [7]) == pytest.approx(7 * 40 / 7.9 + 7 * 10 / 7.9)
+
+
+def test_long_texts_count_for_more_than_short_ones():
+    appended = [Appended(1000 + 10 * place, place) for place in range(100)]
+    assert tokens_per_second(appended, [10, 30]) == pytest.approx(20 * 100, rel=0.02)
+
+
+def test_results_that_come_all_at_once_have_no_throughput():
+    with pytest.raises(RuntimeError, match="longer backlog"):
+        tokens_per_second([Appended(1000, place) for place in range(10)], [5])
+
+
+def test_ratios_are_of_the_same_round():
+    slow = Measured(10.0, {"worker_fp32": 30.0, "worker_best": 60.0, "two_workers_fp32": 57.0, "a": 10.0, "b": 5.0})
+    slow.offline = {"float32": 40.0, "bfloat16": 80.0}
+    fast = Measured(10.0, {"worker_fp32": 90.0, "worker_best": 150.0, "two_workers_fp32": 180.0, "a": 20.0, "b": 30.0})
+    fast.offline = {"float32": 100.0, "bfloat16": 150.0}
+    fast.on_time_percent = {"worker_fp32": 99.0}
+    found = figures([slow, fast], "worker_fp32", "worker_best", "two_workers_fp32", "bfloat16")
+    assert found["worker_to_offline_maximum"] == pytest.approx((0.75 + 0.9) / 2)
+    assert found["worker_to_offline_maximum_best_dtype"] == pytest.approx((0.75 + 1.0) / 2)
+    assert found["best_peer_ratio_fp32"] == 3.0
+    assert found["best_peer_ratio_best_dtype"] == pytest.approx((6.0 + 5.0) / 2)
+    assert found["two_replicas_ratio"] == pytest.approx((1.9 + 2.0) / 2)
+    assert (found["two_replicas_ratio_lowest"], found["two_replicas_ratio_highest"]) == (1.9, 2.0)
+    assert found["messages_per_second_a"] == 1.5
+    assert found["on_time_worker_fp32"] == 99.0
+    assert "on_time_a" not in found
+
+
+def test_arrivals_have_the_rate_and_can_be_repeated():
+    times = arrivals(50.0, 100.0, seed=3)
+    assert times == sorted(times) == arrivals(50.0, 100.0, seed=3)
+    assert len(times) == pytest.approx(5000, rel=0.05)
+    assert max(times) < 100.0
+
+
+def test_records_have_numbers_of_their_own_and_the_texts_of_their_place(tmp_path: Path):
+    given = Material(tmp_path, {"a": ["x"], "b": ["y"]}, {"a": 1.0, "b": 2.0}, ["first", "second"], threads=1)
+    assert orjson.loads(given.value(17, 3)) == {"id": 17, "tenant": "b", "text": "second"}
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(300)
+async def test_every_system_answers_a_backlog_and_timed_messages(tmp_path: Path):
+    given = await asyncio.to_thread(material, tmp_path, 1)
+    systems = [System("worker", "worker"), *(System(kind, kind, batch_messages=4) for kind in KINDS)]
+    with LocalKafka() as kafka:
+        running = [Running(system, kafka.bootstrap_servers, given, tmp_path / system.name) for system in systems]
+        try:
+            await asyncio.gather(*(one.start(8, 200.0) for one in running))
+            for one in running:
+                appended = await one.work_off(12, 60.0)
+                assert [each.place for each in appended] == list(range(12))
+                on_time_percent, lateness_seconds = await one.keep_up([0.0, 0.1, 0.2, 0.3], 60.0)
+                assert on_time_percent in (0.0, 25.0, 50.0, 75.0, 100.0)
+                assert lateness_seconds >= 0.0
+        finally:
+            await asyncio.gather(*(one.stop() for one in running))
