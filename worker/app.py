@@ -5,6 +5,7 @@ import gc
 import importlib.metadata
 import os
 import socket
+import sys
 import time
 from functools import partial
 
@@ -67,6 +68,9 @@ EXPECTED_ERRORS = (
 )
 FLUSH_SECONDS = 2.0
 COLLECTION_THRESHOLDS = (20_000, 20, 100)
+SWITCH_SECONDS = 0.001
+"""How long the event loop and the device thread, which takes the interpreter's lock again after every operation, wait
+for it while another thread computes. Python's own 5 ms are longer than most operations."""
 FIRST_LOOKUP_RETRY_SECONDS, LONGEST_LOOKUP_RETRY_SECONDS = 0.5, 15.0
 
 
@@ -115,6 +119,7 @@ async def _run(settings: Settings, stop: StopSignal) -> None:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*COLLECTION_THRESHOLDS)
+            sys.setswitchinterval(SWITCH_SECONDS)
             await assembling.result().run()
     finally:
         device.close()

@@ -1,7 +1,9 @@
 """Scores become an enriched record, or a dead letter."""
 
+import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from schemas import records
 from schemas.policy import ANY_LABEL
@@ -30,6 +32,15 @@ class Enrichment:
         self._model_digest = model_digest
         self._dead_letters = dead_letters
         self._max_record_bytes = max_record_bytes
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="enrichment")
+
+    async def results(
+        self, messages: Sequence[Message], outcomes: Sequence[Logits | Exception], now: float
+    ) -> list[Result]:
+        """The results of scored messages, made beside the event loop: they cost it a third of its time otherwise."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: [self.result(*scored, now) for scored in zip(messages, outcomes, strict=True)]
+        )
 
     def result(self, message: Message, outcome: Logits | Exception, now: float) -> Result:
         """The result of a message whose pass on the device ended with logits, or with this error."""

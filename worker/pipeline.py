@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.2, 10.0
 LONGEST_IDLE_SECONDS = 1.0
 LAST_FETCH_SECONDS = 2.0
-MESSAGES_PER_LOOP_TURN = 64
+MESSAGES_PER_LOOP_TURN = 128
 
 
 class FloodError(Exception):
@@ -222,13 +222,15 @@ class Pipeline:
     async def _conclude(self) -> None:
         while True:
             batch, scored = await self._scored.get()
-            for number, (message, outcome) in enumerate(zip(batch.messages, scored.outcomes, strict=True), start=1):
-                self._conclude_message(message, outcome, time.monotonic())
-                if number % MESSAGES_PER_LOOP_TURN == 0:
-                    await asyncio.sleep(0)
+            for start in range(0, len(batch.messages), MESSAGES_PER_LOOP_TURN):
+                some = slice(start, start + MESSAGES_PER_LOOP_TURN)
+                messages, outcomes, now = batch.messages[some], scored.outcomes[some], time.monotonic()
+                results = await self._enrichment.results(messages, outcomes, now)
+                for message, outcome, result in zip(messages, outcomes, results, strict=True):
+                    self._conclude_message(message, outcome, result, now)
 
-    def _conclude_message(self, message: Message, outcome: Logits | Exception, now: float) -> None:
-        message.partition.conclude(self._enrichment.result(message, outcome, now))
+    def _conclude_message(self, message: Message, outcome: Logits | Exception, result: Result, now: float) -> None:
+        message.partition.conclude(result)
         if isinstance(outcome, Exception):
             self._enqueue_forgotten(message, now)
             return

@@ -1,4 +1,6 @@
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -6,15 +8,17 @@ from support.records import consumer_record
 
 from model.scorer import Scorer
 from schemas.policy import PolicyFile
-from schemas.records import DeadLetterReason, EnrichedRecord
+from schemas.records import DeadLetterReason, EnrichedRecord, TaskResult
 from schemas.settings import InputSettings
 from worker.admission import Admission
 from worker.codec import RecordDecoder
 from worker.dead_letters import DeadLetters
+from worker.decision import decide
+from worker.device import Logits
 from worker.enrichment import Enrichment
 from worker.message import Message, Result
 from worker.partition import Partition
-from worker.policies import CompileOptions, PolicyStore, compile_policies
+from worker.policies import CompiledPolicy, CompileOptions, PolicyStore, compile_policies
 from worker.telemetry.tracing import Tracing
 
 POLICIES = PolicyFile.model_validate(
@@ -126,3 +130,24 @@ async def test_a_model_that_fails_on_a_record_makes_it_a_dead_letter_without_its
     result = result_of(message, outcome)
     assert result.dead_letter_reason is DeadLetterReason.MODEL_ERROR
     assert b"hello" not in (dict(result.outgoing[0].headers)["gliclass-error"] or b"")
+
+
+async def test_the_results_of_a_batch_are_made_beside_the_event_loop_each_for_its_message(
+    scorer: Scorer, message: Message, monkeypatch: pytest.MonkeyPatch
+):
+    other = await admitted(scorer, consumer_record(b'{"text": "bye", "tenant": "lenient"}', offset=7))
+    threads: list[threading.Thread] = []
+
+    def watched(policy: CompiledPolicy, logits: Logits) -> dict[str, TaskResult]:
+        threads.append(threading.current_thread())
+        return decide(policy, logits)
+
+    monkeypatch.setattr("worker.enrichment.decide", watched)
+    enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), {})
+    outcomes = [CALM, RuntimeError("from the model"), CALM[:1]]
+    first, failed, third = await enrichment.results([message, message, other], outcomes, time.monotonic())
+    assert (first.offset, first.dead_letter_reason) == (0, None)
+    assert failed.dead_letter_reason is DeadLetterReason.MODEL_ERROR
+    assert (third.offset, third.dead_letter_reason) == (7, None)
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
