@@ -4,8 +4,9 @@
 
 The systems run side by side, each on topics of its own, and get work in turns, in shuffled order: a backlog
 (throughput), then messages at their intended times from a producer process (on-time share; latency counts from the
-intended time to the broker's append of the result). In each round the offline maximum of the worker's engine is
-measured too: all texts known, sorted by length, in the best batch size. Ratios are of the same round.
+intended time to the broker's append of the result). Right before and after a worker's turn the offline maximum of its
+engine is measured: all texts known, sorted by length, in the best batch size; where the two differ by over 10% the
+ratio is left out. Ratios are of the same round. Two engine processes at once tell what two replicas could reach.
 
 Throughput is in device tokens of real text, so that it does not matter which texts a system got to, and is shown as
 messages of mean length. The model has one thread: broker, clients and event loops have the other core, which two
@@ -134,17 +135,27 @@ class Bench:
             # A worker that is the first with its dtype calibrates itself while it starts, and is left alone.
             for name in (WORKER, BEST):
                 await self._start(systems[name])
-            await asyncio.gather(*(self._start(one) for name, one in systems.items() if name not in (WORKER, BEST)))
+            second = Engines(self._given, ["float32"], self._folder)
+            stack.callback(second.stop)
+            others = [self._start(one) for name, one in systems.items() if name not in (WORKER, BEST)]
+            await asyncio.gather(*others, second.ask("float32"))
             backlogs = {s.name: max(LEAST_MESSAGES, int(self._options.seconds * e)) for s, e in expected.items()}
             measured: list[Measured] = []
             for number in range(self._options.rounds):
                 measured.append(Measured(mean_tokens))
-                turns = [*systems, *self._dtypes]
+                # What is divided by one another stands side by side, between two offline maxima.
+                turns = [(WORKER, TWO), (BEST,), ("one_by_one",), ("getmany",), ("faststream",)]
                 for turn in random.Random(number).sample(turns, len(turns)):
-                    if turn in self._dtypes:
-                        measured[-1].offline[turn] = await engines.ask(turn)
-                    else:
-                        await self._turn(systems[turn], backlogs[turn], rate, number, measured[-1])
+                    dtype = {WORKER: "float32", BEST: self.best_dtype}.get(turn[0])
+                    before = [await engines.ask(dtype)] if dtype else []
+                    for name in turn:
+                        await self._work_off(systems[name], backlogs[name], measured[-1])
+                    if dtype:
+                        measured[-1].offline[turn[0]] = (*before, await engines.ask(dtype))
+                    if TWO in turn:
+                        both = await asyncio.gather(engines.ask("float32"), second.ask("float32"))
+                        measured[-1].two_engines_tokens_per_second = sum(both)
+                    await self._keep_up(systems[turn[0]], rate, number, measured[-1])
                 print(f"round {number}: {measured[-1]}", flush=True)
             return measured
 
@@ -158,14 +169,14 @@ class Bench:
         await running.start(WARM_UP_MESSAGES, self._options.timeout_seconds)
         print(f"{running.system.name} runs after {time.monotonic() - began_at:.0f} s", flush=True)
 
-    async def _turn(self, running: Running, backlog: int, rate: float, number: int, measured: Measured) -> None:
-        name, timeout_seconds = running.system.name, self._options.timeout_seconds
-        appended = await running.work_off(backlog, timeout_seconds)
-        measured.tokens_per_second[name] = tokens_per_second(appended, self._token_counts)
-        if name == TWO:
-            return
+    async def _work_off(self, running: Running, backlog: int, measured: Measured) -> None:
+        appended = await running.work_off(backlog, self._options.timeout_seconds)
+        measured.tokens_per_second[running.system.name] = tokens_per_second(appended, self._token_counts)
+
+    async def _keep_up(self, running: Running, rate: float, number: int, measured: Measured) -> None:
         at_seconds = arrivals(rate, self._options.seconds, number)
-        on_time_percent, lateness_seconds = await running.keep_up(at_seconds, timeout_seconds)
+        on_time_percent, lateness_seconds = await running.keep_up(at_seconds, self._options.timeout_seconds)
+        name = running.system.name
         if lateness_seconds <= MOST_LATENESS * min(BUDGETS_SECONDS):
             measured.on_time_percent[name] = on_time_percent
         else:
@@ -175,13 +186,13 @@ class Bench:
 async def measure(options: argparse.Namespace, bootstrap_servers: str, folder: Path) -> dict[str, float]:
     """All rounds; the figures."""
     bench = Bench(options, bootstrap_servers, folder)
-    return figures(await bench.rounds(), WORKER, BEST, TWO, bench.best_dtype)
+    return figures(await bench.rounds(), WORKER, BEST, TWO)
 
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=4, help="interleaved rounds (default 4)")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of backlog and of timed messages (default 8)")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
+    parser.add_argument("--seconds", type=float, default=7.0, help="of backlog and of timed messages (default 7)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of a model (default 1)")
     parser.add_argument("--timeout-seconds", type=float, default=300.0, help="for one turn of one system")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, the machine and the command")

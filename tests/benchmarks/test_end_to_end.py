@@ -1,6 +1,7 @@
 """The systems of the end-to-end benchmark run on a real Kafka, and their rounds become the figures they should."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -29,22 +30,43 @@ def test_results_that_come_all_at_once_have_no_throughput():
         tokens_per_second([Appended(1000, place) for place in range(10)], [5])
 
 
+def measured(speeds: Sequence[float], offline: Sequence[float]) -> Measured:
+    names = ("worker_fp32", "worker_best", "two_workers_fp32", "a", "b")
+    one = Measured(10.0, dict(zip(names, speeds, strict=True)))
+    one.offline = {"worker_fp32": (offline[0], offline[1]), "worker_best": (offline[2], offline[3])}
+    one.two_engines_tokens_per_second = 1.8 * (offline[0] + offline[1]) / 2
+    return one
+
+
+def of_rounds(*rounds: Measured) -> dict[str, float]:
+    return figures(rounds, "worker_fp32", "worker_best", "two_workers_fp32")
+
+
 def test_ratios_are_of_the_same_round():
-    slow = Measured(10.0, {"worker_fp32": 30.0, "worker_best": 60.0, "two_workers_fp32": 57.0, "a": 10.0, "b": 5.0})
-    slow.offline = {"float32": 40.0, "bfloat16": 80.0}
-    fast = Measured(10.0, {"worker_fp32": 90.0, "worker_best": 150.0, "two_workers_fp32": 180.0, "a": 20.0, "b": 30.0})
-    fast.offline = {"float32": 100.0, "bfloat16": 150.0}
+    slow = measured((30.0, 60.0, 57.0, 10.0, 5.0), (41.0, 39.0, 80.0, 80.0))
+    fast = measured((90.0, 150.0, 180.0, 20.0, 30.0), (100.0, 100.0, 150.0, 150.0))
     fast.on_time_percent = {"worker_fp32": 99.0}
-    found = figures([slow, fast], "worker_fp32", "worker_best", "two_workers_fp32", "bfloat16")
+    found = of_rounds(slow, fast)
     assert found["worker_to_offline_maximum"] == pytest.approx((0.75 + 0.9) / 2)
     assert found["worker_to_offline_maximum_best_dtype"] == pytest.approx((0.75 + 1.0) / 2)
     assert found["best_peer_ratio_fp32"] == 3.0
     assert found["best_peer_ratio_best_dtype"] == pytest.approx((6.0 + 5.0) / 2)
     assert found["two_replicas_ratio"] == pytest.approx((1.9 + 2.0) / 2)
     assert (found["two_replicas_ratio_lowest"], found["two_replicas_ratio_highest"]) == (1.9, 2.0)
+    assert found["two_engines_ratio"] == pytest.approx(1.8)
     assert found["messages_per_second_a"] == 1.5
     assert found["on_time_worker_fp32"] == 99.0
     assert "on_time_a" not in found
+
+
+def test_what_ran_while_the_machine_drifted_is_left_out():
+    steady = measured((90.0, 150.0, 171.0, 20.0, 30.0), (100.0, 100.0, 150.0, 150.0))
+    drifting = measured((90.0, 150.0, 90.0, 20.0, 30.0), (100.0, 50.0, 150.0, 150.0))
+    found = of_rounds(steady, drifting)
+    assert (found["worker_to_offline_maximum"], found["two_replicas_ratio"]) == (0.9, 1.9)
+    assert (found["rounds"], found["steady_rounds"]) == (2, 1)
+    with pytest.raises(RuntimeError, match="drifted"):
+        of_rounds(drifting)
 
 
 def test_arrivals_have_the_rate_and_can_be_repeated():
