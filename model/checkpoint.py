@@ -89,7 +89,7 @@ def load_checkpoint(path: str | Path, *, max_tokens: int = 1024, revision: str |
     try:
         model = GliclassModel(config)
     except CheckpointError as error:
-        raise CheckpointError(f"{folder / CONFIG_FILE}: {error}") from error
+        raise CheckpointError(f"{folder / CONFIG_FILE}: {str(error).removeprefix(f'{CONFIG_FILE}: ')}") from error
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
         # What torch and transformers raise for sizes that do not fit each other.
         raise CheckpointError(f"{folder / CONFIG_FILE}: no model can be built from it: {error}") from error
@@ -160,7 +160,7 @@ def _weight_files(folder: Path) -> list[Path]:
     if not index.is_file():
         hint = " (pytorch_model.bin may run code when it is read: convert it to safetensors)"
         has_pickle = any(folder.glob("pytorch_model*.bin"))
-        raise CheckpointError(f"{folder / WEIGHTS_FILE}: no such file{hint if has_pickle else ''}")
+        raise CheckpointError(f"{folder / WEIGHTS_FILE}: no such file{hint if has_pickle else '; fetch the weights'}")
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError) as error:
@@ -199,7 +199,7 @@ def _load_weights(model: GliclassModel, files: Sequence[Path]) -> None:
                 f"{where}: {name} has shape {list(stored.shape)}, config.json asks for {list(place.shape)}"
             )
         if not math.isfinite(float(stored.float().sum())) and not bool(stored.float().isfinite().all()):
-            raise CheckpointError(f"{where}: {name} holds NaN or infinite values; the weights are broken")
+            raise CheckpointError(f"{where}: {name} holds NaN or infinite values; fetch the file again, or train again")
         place.copy_(stored)
         filled.add(index)
     missing = [min(names, key=len) for index, (names, _) in enumerate(groups) if index not in filled]

@@ -131,7 +131,7 @@ def test_pickled_weights_are_refused(folder: Path) -> None:
 
 def test_a_folder_without_weights_is_refused(folder: Path) -> None:
     (folder / WEIGHTS_FILE).unlink()
-    with pytest.raises(CheckpointError, match=r"model\.safetensors: no such file$"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: no such file; fetch the weights$"):
         load_checkpoint(folder)
 
 
