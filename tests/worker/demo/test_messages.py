@@ -71,6 +71,7 @@ def test_a_record_that_is_sent_has_a_key_or_a_value(messages: list[DemoMessage])
 
 def test_the_stream_has_every_kind_of_broken_record_the_input_can_have(messages: list[DemoMessage]) -> None:
     at_admission = set(DeadLetterReason) - {
+        DeadLetterReason.CRASHED_WORKER,
         DeadLetterReason.MODEL_ERROR,
         DeadLetterReason.OUTPUT_TOO_LARGE,
         DeadLetterReason.LATE,
