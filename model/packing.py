@@ -12,9 +12,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
-
-from model.attention import attend
 
 ATTENTION_NAME = "packed"
 
@@ -118,13 +117,19 @@ def packed_attention(
         [T, heads, d] or [R, heads, d], in the order of `query`.
     """
     outputs = []
+    # The CPU's bfloat16 kernel converts to float32 element by element and is slower than converting once.
+    widened = query.device.type == "cpu" and query.dtype == torch.bfloat16
     for queries, keys, count in _runs(cumulative_lengths, rows, mergeable=rows is None):
         length = (keys.stop - keys.start) // count
         positions = None if rows is None else rows.indices[queries] - keys.start
         q, k, v = (part.unflatten(0, (count, -1)).transpose(1, 2) for part in (query[queries], key[keys], value[keys]))
+        if widened:
+            q, k, v = q.float(), k.float(), v.float()
         mask = _mask(positions, length, causal, window, bias, q)
-        attended = attend(q, k, v, bias=mask, scale=scale, dropout=dropout, causal=causal and mask is None)
-        outputs.append(attended.transpose(1, 2).flatten(0, 1))
+        attended = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, dropout_p=dropout, scale=scale, is_causal=causal and mask is None
+        )
+        outputs.append(attended.transpose(1, 2).flatten(0, 1).to(query.dtype))
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 

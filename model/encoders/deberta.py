@@ -14,6 +14,7 @@ from typing import NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import DebertaV2Config, DebertaV2Model
 from transformers.models.deberta_v2.modeling_deberta_v2 import (
     ConvLayer,
@@ -23,7 +24,6 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import (
     DisentangledSelfAttention,
 )
 
-from model.attention import attend, attention_dtype
 from model.encoders.slices import in_slices
 from model.errors import CheckpointError
 from model.packing import PackedBatch, QueryRows
@@ -145,7 +145,6 @@ def project_positions(attention: DisentangledSelfAttention, embeddings: Tensor) 
 
     def columns(projection: nn.Module, embeddings: Tensor) -> Tensor:
         projected = projection(embeddings) * _scale(attention)
-        projected = projected.to(attention_dtype(projected))
         return projected.unflatten(-1, (attention.num_attention_heads, -1)).permute(1, 2, 0).contiguous()
 
     falling, rising = _position_projections(attention)
@@ -184,7 +183,7 @@ def _attend(
     heads, scale = attention.num_attention_heads, _scale(attention)
     asking = hidden if rows is None else hidden[rows.indices]
     query, key, value = (
-        projection(states).to(attention_dtype(hidden)).unflatten(-1, (heads, -1)).transpose(0, 1)
+        projection(states).unflatten(-1, (heads, -1)).transpose(0, 1)
         for projection, states in (
             (attention.query_proj, asking),
             (attention.key_proj, hidden),
@@ -201,9 +200,12 @@ def _attend(
             continue
         q, k, v = query[:, first:last], key[:, start:end], value[:, start:end]
         bias = _position_bias(q, k, tables, window)
-        context = attend(q[None], k[None], v[None], bias=bias, scale=scale, dropout=dropout)
+        # The batch dimension matters: without it the fused kernel is not taken.
+        context = F.scaled_dot_product_attention(
+            q[None], k[None], v[None], None if bias is None else bias[None], dropout, scale=scale
+        )
         contexts.append(context[0].transpose(0, 1).flatten(1))
-    return (contexts[0] if len(contexts) == 1 else torch.cat(contexts)).to(hidden.dtype)
+    return contexts[0] if len(contexts) == 1 else torch.cat(contexts)
 
 
 class PackedDebertaEncoder(nn.Module):

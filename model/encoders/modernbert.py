@@ -11,6 +11,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import ModernBertConfig, ModernBertModel
 from transformers.models.modernbert.modeling_modernbert import (
     ModernBertEmbeddings,
@@ -18,7 +19,6 @@ from transformers.models.modernbert.modeling_modernbert import (
     ModernBertRotaryEmbedding,
 )
 
-from model.attention import attend
 from model.encoders.rotary import require_fixed_frequencies, rotate
 from model.encoders.slices import in_slices
 from model.packing import PackedBatch, QueryRows, packed_attention
@@ -55,9 +55,9 @@ def local_attention(
     band = torch.zeros(distance.shape).masked_fill(distance.abs() > reach, -torch.inf).to(query)
     contexts = []
 
-    def add(queries: slice, keys: slice, mask: Tensor | None) -> None:
+    def attend(queries: slice, keys: slice, mask: Tensor | None) -> None:
         q, k, v = (part.transpose(0, 1)[None] for part in (query[queries], key[keys], value[keys]))
-        context = attend(q, k, v, bias=mask, scale=scale, dropout=dropout)
+        context = F.scaled_dot_product_attention(q, k, v, mask, dropout, scale=scale)
         contexts.append(context[0].transpose(0, 1))
 
     for index, (start, end) in enumerate(pairwise(cumulative_lengths)):
@@ -68,14 +68,14 @@ def local_attention(
                 first, last = max(start, int(asked[0]) - reach), min(end, int(asked[-1]) + reach + 1)
                 hidden = (asked[:, None] - torch.arange(first, last, device=asked.device)).abs() > reach
                 mask = query.new_zeros(hidden.shape).masked_fill(hidden, -torch.inf)
-                add(queries, slice(first, last), mask)
+                attend(queries, slice(first, last), mask)
             continue
         for first in range(start, end, block):
             last = min(first + block, end)
             keys = slice(max(start, first - reach), min(end, last + reach))
             farthest = max(last - 1 - keys.start, keys.stop - 1 - first)
             mask = band[first - keys.start : last - keys.start, : keys.stop - keys.start] if farthest > reach else None
-            add(slice(first, last), keys, mask)
+            attend(slice(first, last), keys, mask)
     return contexts[0] if len(contexts) == 1 else torch.cat(contexts)
 
 
