@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from schemas.kafka_settings import KafkaSettings, SecuritySettings
 from worker.config import ConfigurationError, read_file
 
-METADATA_MAX_AGE_MS = 30_000
+METADATA_MAX_AGE_MS = 10_000
 """Also the time until partitions that were added are read; the client's five minutes would all be lag."""
 
 MAX_BATCH_BYTES = 1024 * 1024

@@ -25,7 +25,7 @@ from worker.telemetry.tracing import NOT_TRACED
 
 pytestmark = pytest.mark.integration
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 PUBLISHER = AtLeastOncePublisher(AIOKafkaProducer, dead_letter_topic="dead", timeout_seconds=1.0)
 
 
@@ -39,12 +39,14 @@ async def nothing_to_drain(partitions: Collection[Partition]) -> None:
 
 
 async def fetch(member: GroupConsumer, count: int) -> list[tuple[Partition, Record]]:
-    """Fetch until `count` records are in flight."""
+    """Fetch until `count` records are in flight; raises what a rebalance callback raised, as a worker would."""
     fetched: list[tuple[Partition, Record]] = []
     async with asyncio.timeout(PATIENCE_SECONDS):
         while len(fetched) < count:
             for partition, records in await member.fetch(max_records=500):
                 fetched += [(partition, record) for record in records]
+            if member._failure.done():
+                await member.failure()
     return fetched
 
 
