@@ -32,6 +32,7 @@ from worker.device import Device, DeviceError
 from worker.duplicates import Duplicates
 from worker.enrichment import Enrichment
 from worker.exactly_once import ExactlyOncePublisher
+from worker.header_names import read_any_header_name
 from worker.health import Health
 from worker.kafka_client import client_options, connection_log, consumer_options, producer_options
 from worker.loading import load_model
@@ -139,6 +140,7 @@ async def _ended_or(assembling: "asyncio.Task[Pipeline]", stop: StopSignal) -> N
 async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop: StopSignal) -> Pipeline:
     """Load the model, compile the policies, look the topics up, and wire the stream."""
     output, kafka, batching = settings.output, settings.kafka, settings.batching
+    read_any_header_name()
     model = await device.run(load_model, settings.model)
     recorder.model_loaded(model)
     cost_model = await _cost_model(settings, device, model)

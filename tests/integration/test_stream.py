@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.producer import message_accumulator, producer
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from support.header_names import RawName
 from support.kafka import Record, produce, wait_for_committed
 from support.stream import POLICIES, Stream, assert_key_order
 from support.tiny_checkpoint import write_tiny_checkpoint
@@ -116,6 +119,20 @@ async def test_each_broken_record_is_a_dead_letter_with_its_reason_and_disturbs_
     assert originals >= {value for value, _ in HOSTILE if value and len(value) < 1_000_000}
     truncated = [value["truncated_tokens"] for value in outcome.values]
     assert sum(tokens > 0 for tokens in truncated) == 1
+
+
+async def test_a_header_name_that_is_no_utf8_stops_nothing(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    for module in (producer, message_accumulator):
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
+    value = json.dumps(ACCEPTED[0]).encode()
+    strange = Record(value, headers=((RawName(b"na\xffme"), b"first"), ("kept", b"second")), partition=0)
+    await produce(stream.bootstrap_servers, stream.input_topic, [Record(value, partition=0), strange])
+    await produce(stream.bootstrap_servers, stream.input_topic, [Record(value, partition=0)])
+    with WorkerProcess(stream.folder, stream.settings()):
+        outcome = await stream.outcome(3)
+    assert len(outcome.ids) == len(outcome.outputs) == 3
+    headers = [dict(output.headers) for output in outcome.outputs]
+    assert [(each.get("na?me"), each.get("kept")) for each in headers if "kept" in each] == [(b"first", b"second")]
 
 
 async def test_replicas_share_the_partitions_while_messages_flow_and_lose_nothing(stream: Stream):
