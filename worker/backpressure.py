@@ -22,7 +22,14 @@ class Backpressure:
     def __init__(self, high: Load, low: Load) -> None:
         self._high = high
         self._low = low
+        self._idle = Load(low.queued_seconds / 2, low.messages // 2, low.bytes // 2)
         self._holding = False
+        self._crowded = False
+
+    @property
+    def crowded(self) -> bool:
+        """Whether partitions compete for room: since consumption was held back, half the low water was not reached."""
+        return self._crowded
 
     def holds(self, load: Load) -> bool:
         """Whether to fetch nothing now."""
@@ -30,6 +37,7 @@ class Backpressure:
             self._holding = not _below(load, self._low)
         else:
             self._holding = not _below(load, self._high)
+        self._crowded = self._holding or (self._crowded and not _below(load, self._idle))
         return self._holding
 
 

@@ -122,15 +122,18 @@ class GroupConsumer(ConsumerRebalanceListener):
             wait_seconds = min(2 * wait_seconds, LONGEST_RECONNECT_SECONDS)
             self._client = self._create_client()
 
-    async def fetch(self, max_records: int) -> list[tuple[Partition, list[Record]]]:
+    async def fetch(self, max_records: int, *, least_first: bool = False) -> list[tuple[Partition, list[Record]]]:
         """Records that were taken into flight, by partition; waits a moment when there is none.
+
+        `least_first`: a partition with more in flight than the mean waits a moment for the others. aiokafka asks in
+        the same order each time, and what fills the room before others answer would keep them out for ever.
 
         Raises:
             KafkaError: not to be survived: every later call would raise it too.
             OffsetLostError: the log no longer has what comes next, and going on is not safe.
         """
         try:
-            fetched = await self._client.getmany(timeout_ms=FETCH_WAIT_MS, max_records=max_records)
+            fetched = await self._getmany(max_records, self._least_in_flight() if least_first else ())
         except NoOffsetForPartitionError:
             # aiokafka looked for an offset before the assignment has sought one
             await asyncio.sleep(FETCH_WAIT_MS / 1000)
@@ -151,6 +154,19 @@ class GroupConsumer(ConsumerRebalanceListener):
         if not fetched:
             await self._pass_markers()
         return delivered
+
+    async def _getmany(self, max_records: int, first: Collection[TopicPartition]) -> dict[TopicPartition, list[Record]]:
+        if first:
+            fetched = await self._client.getmany(*first, timeout_ms=FETCH_WAIT_MS, max_records=max_records)
+            if fetched:
+                return fetched
+        return await self._client.getmany(timeout_ms=0 if first else FETCH_WAIT_MS, max_records=max_records)
+
+    def _least_in_flight(self) -> list[TopicPartition]:
+        """Those that are fetched from and have no more than the mean in flight; none if these are all."""
+        reading = {tp: partition.in_flight for tp, partition in self._partitions.items() if tp not in self._paused}
+        least = [tp for tp, in_flight in reading.items() if in_flight * len(reading) <= sum(reading.values())]
+        return least if len(least) < len(reading) else []
 
     def pause(self, held_back: Collection[Partition]) -> None:
         """Fetch from every partition but these. Pausing drops what aiokafka has prefetched of a partition."""

@@ -126,7 +126,8 @@ class Pipeline:
         while not self._stop.is_requested:
             self._recorder.beat("fetch")
             self._hold_back()
-            for partition, records in await self._consumer.fetch(self._settings.kafka.fetch_max_records):
+            max_records, crowded = self._settings.kafka.fetch_max_records, self._backpressure.crowded
+            for partition, records in await self._consumer.fetch(max_records, least_first=crowded):
                 self._recorder.fetched(partition, len(records))
                 await self._intake.take(partition, records)
 

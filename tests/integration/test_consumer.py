@@ -1,6 +1,7 @@
 """The group member on a real Kafka: assignment, revocation, offsets."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
@@ -198,6 +199,28 @@ async def test_retention_that_passes_the_position_of_a_running_member_is_said_an
         finish(partition, record)
     await member.commit()
     assert await committed_offsets(kafka.bootstrap_servers, group) == {TopicPartition(topic, 0): 15}
+
+
+async def test_where_partitions_compete_for_room_each_gets_its_share(kafka: LocalKafka, join: Join):
+    topic, group = await create_topic(kafka.bootstrap_servers, partitions=4), unique_name("group")
+    waiting = [KafkaRecord(b"%d" % number, partition=number % 4) for number in range(400)]
+    await produce(kafka.bootstrap_servers, topic, waiting)
+    member = await join(topic, group)
+    await assigned(member, 4)
+    taken = Counter[int]()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while taken.total() < 200:
+            for partition, records in await member.fetch(20, least_first=True):
+                taken[partition.number] += len(records)
+            member.pause(member.partitions)  # as backpressure does: what was fetched beforehand is thrown away
+            await member.fetch(20)
+            member.pause([])
+    assert min(taken.values()) >= 30, taken
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while taken.total() < 400:
+            for partition, records in await member.fetch(20, least_first=True):
+                taken[partition.number] += len(records)
+    assert set(taken.values()) == {100}
 
 
 async def test_of_a_topic_that_is_recreated_under_a_running_member_no_record_is_passed_over(
