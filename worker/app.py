@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -67,6 +68,9 @@ EXPECTED_ERRORS = (
     ModelError,
     OffsetLostError,
 )
+Assembled = tuple[Pipeline, Callable[[], None]]
+"""The stream, and what keeps its learnt cost model for the next start."""
+
 FLUSH_SECONDS = 2.0
 COLLECTION_THRESHOLDS = (20_000, 20, 100)
 SWITCH_SECONDS = 0.001
@@ -121,14 +125,16 @@ async def _run(settings: Settings, stop: StopSignal) -> None:
             gc.freeze()
             gc.set_threshold(*COLLECTION_THRESHOLDS)
             sys.setswitchinterval(SWITCH_SECONDS)
-            await assembling.result().run()
+            pipeline, keep_cost_model = assembling.result()
+            await pipeline.run()
+            keep_cost_model()
     finally:
         device.close()
         await tracing.stop(FLUSH_SECONDS)
         await admin.stop(FLUSH_SECONDS)
 
 
-async def _ended_or(assembling: "asyncio.Task[Pipeline]", stop: StopSignal) -> None:
+async def _ended_or(assembling: "asyncio.Task[Assembled]", stop: StopSignal) -> None:
     """Wait for the start to end; a stop request ends it early."""
     stopping = asyncio.create_task(stop.requested())
     await asyncio.wait({assembling, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -137,18 +143,19 @@ async def _ended_or(assembling: "asyncio.Task[Pipeline]", stop: StopSignal) -> N
         assembling.cancel()
 
 
-async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop: StopSignal) -> Pipeline:
+async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop: StopSignal) -> Assembled:
     """Load the model, compile the policies, look the topics up, and wire the stream."""
     output, kafka, batching = settings.output, settings.kafka, settings.batching
     read_any_header_name()
     model = await device.run(load_model, settings.model)
     recorder.model_loaded(model)
-    cost_model = await _cost_model(settings, device, model)
+    cost_store = CostStore(default_cache_dir() / "cost-models", model, settings.model.threads or os.cpu_count() or 1)
+    cost_model = await _cost_model(settings, device, model, cost_store)
     limits: dict[str, int] = {}
     store, watcher = await _policies(settings, device, model, recorder, limits, cost_model)
     recorder.health.meet(DEAD_LETTER_REACHABLE)
     dead_letters = DeadLetters(output.dead_letter_topic, limits[output.dead_letter_topic])
-    return Pipeline(
+    pipeline = Pipeline(
         settings,
         create_consumer=partial(AIOKafkaConsumer, **consumer_options(kafka)),
         admission=Admission(
@@ -173,6 +180,7 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
         recorder=recorder,
         stop=stop,
     )
+    return pipeline, partial(cost_store.save, cost_model)
 
 
 def _publisher(settings: Settings, max_request_bytes: int) -> Publisher:
@@ -193,10 +201,8 @@ def _publisher(settings: Settings, max_request_bytes: int) -> Publisher:
     )
 
 
-async def _cost_model(settings: Settings, device: Device, model: Scorer) -> CostModel:
+async def _cost_model(settings: Settings, device: Device, model: Scorer, store: CostStore) -> CostModel:
     """The cost model of an earlier run on this device, or one measured now."""
-    folder = default_cache_dir() / "cost-models"
-    store = CostStore(folder, model, settings.model.threads or os.cpu_count() or 1)
     known = store.load()
     if known is not None:
         await device.run(warm_up, model)

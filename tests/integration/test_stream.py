@@ -51,6 +51,22 @@ async def test_every_message_comes_out_once_in_key_order_and_is_committed(stream
     await wait_for_committed(stream.bootstrap_servers, stream.group, {tp: end for tp, end in ends.items() if end})
 
 
+async def test_what_batches_took_is_kept_for_the_next_start(
+    stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    await stream.produce_messages(100)
+    with WorkerProcess(stream.folder, stream.settings()) as worker:
+        await stream.outcome(100)
+        (file,) = (tmp_path / "cache").rglob("cost-models/*.json")
+        calibrated = json.loads(file.read_bytes())
+        assert not any(calibrated["learnt_sums"])
+        assert await asyncio.to_thread(worker.terminate) == 0
+    kept = json.loads(file.read_bytes())
+    assert kept["calibration"] == calibrated["calibration"]
+    assert any(kept["learnt_sums"])
+
+
 async def test_text_tenant_and_id_are_found_where_the_mapping_says(stream: Stream):
     settings = stream.settings(
         input={
