@@ -19,7 +19,7 @@ def read_any_header_name() -> None:
     fetcher.MemoryRecords = FetchedRecords
 
 
-class FetchedRecords(_MemoryRecordsPy):
+class FetchedRecords(_MemoryRecordsPy):  # pyright: ignore[reportGeneralTypeIssues]
     """The batches of one fetched partition, as the fetcher asks for them."""
 
     def next_batch(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
