@@ -139,7 +139,12 @@ def restart_if_ended(worker: WorkerProcess) -> None:
 
 
 async def verdict_of_second_life(run: Run, uuids: set[str], what: str):
-    """Coordinates of the first life come again in the second, so only outputs of the second are judged."""
+    """Coordinates of the first life come again in the second, so only outputs and offsets of the second are judged."""
+    ends = await end_offsets(run.cluster.bootstrap_servers, run.input_topic)
+    async with asyncio.timeout(60):
+        while run.observer.committed(run.input_topic) != {tp.partition: end for tp, end in ends.items()}:
+            await asyncio.sleep(0.2)
+    run.observer.forget_first_life()
     return await run.finish("F14", what, keep=lambda output: output.uuid in uuids)
 
 

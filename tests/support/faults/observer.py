@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
-from support.faults.history import Input, Output, Sample, Source, resumed_at
+from support.faults.history import Input, Output, Partition, Sample, Source, resumed_at
 from support.faults.oracle import KEY_HEADER, SEQUENCE_HEADER, UUID_HEADER
 from support.kafka import admin_client
 
@@ -85,6 +85,22 @@ class Observer:
         """The newest committed offset seen of each partition of a topic."""
         newest = self.samples[-1].offsets if self.samples else {}
         return {partition: offset for (name, partition), offset in newest.items() if name == topic}
+
+    def forget_first_life(self) -> None:
+        """Of a topic that was made anew: drop, per partition, what was sampled before its offset first fell."""
+        fell_at: dict[Partition, int] = {}
+        last: dict[Partition, int] = {}
+        for number, sample in enumerate(self.samples):
+            for partition, offset in sample.offsets.items():
+                if offset < last.get(partition, 0):
+                    fell_at.setdefault(partition, number)
+                last[partition] = offset
+        self.samples[:] = [
+            Sample(
+                sample.at, {each: offset for each, offset in sample.offsets.items() if number >= fell_at.get(each, 0)}
+            )
+            for number, sample in enumerate(self.samples)
+        ]
 
     def resumed_at(self, since: float, inputs: list[Input], partitions: Sequence[tuple[str, int]]) -> float | None:
         """When every partition had brought out something written after `since` (Unix seconds); None: not yet."""
