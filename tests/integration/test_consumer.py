@@ -203,10 +203,10 @@ async def test_retention_that_passes_the_position_of_a_running_member_is_said_an
 
 async def test_where_partitions_compete_for_room_each_gets_its_share(kafka: LocalKafka, join: Join):
     topic, group = await create_topic(kafka.bootstrap_servers, partitions=4), unique_name("group")
+    member = await join(topic, group)
+    await assigned(member, 4)  # before anything is produced: its fetches are not counted
     waiting = [KafkaRecord(b"%d" % number, partition=number % 4) for number in range(400)]
     await produce(kafka.bootstrap_servers, topic, waiting)
-    member = await join(topic, group)
-    await assigned(member, 4)
     taken = Counter[int]()
     async with asyncio.timeout(PATIENCE_SECONDS):
         while taken.total() < 200:
