@@ -38,7 +38,6 @@ STREAM_MESSAGES = 1_500
 STREAM_PER_SECOND = 150.0
 WARM_UP_SHARE = 0.25
 READ_SECONDS = 120.0
-SAMPLE_SECONDS = 0.1
 
 _context = multiprocessing.get_context("spawn")
 

@@ -165,7 +165,8 @@ class GroupConsumer(ConsumerRebalanceListener):
     def _least_in_flight(self) -> list[TopicPartition]:
         """Those that are fetched from and have no more than the mean in flight; none if these are all."""
         reading = {tp: partition.in_flight for tp, partition in self._partitions.items() if tp not in self._paused}
-        least = [tp for tp, in_flight in reading.items() if in_flight * len(reading) <= sum(reading.values())]
+        total = sum(reading.values())
+        least = [tp for tp, in_flight in reading.items() if in_flight * len(reading) <= total]
         return least if len(least) < len(reading) else []
 
     def pause(self, held_back: Collection[Partition]) -> None:

@@ -52,7 +52,7 @@ def test_every_record_is_read_whatever_its_header_names(compression: int, first,
     ]
 
 
-def test_the_record_of_a_control_batch_is_read_without_iterating():
+def test_the_next_record_can_be_asked_for_without_iterating_as_the_fetcher_does_of_control_batches():
     batch = FetchedRecords(encoded([(b"\x00\x00\x00\x01", b"", [])])).next_batch()
     assert not batch.is_control_batch
     assert next(batch).key == b"\x00\x00\x00\x01"
