@@ -9,7 +9,6 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import (
-    CommitFailedError,
     GroupAuthorizationFailedError,
     KafkaError,
     NoOffsetForPartitionError,
@@ -23,6 +22,7 @@ from worker.attempts import Mark
 from worker.group_offsets import coordinator, fetch_committed, log_bounds, topics_read
 from worker.instance_contest import InstanceContest
 from worker.kafka_client import connection_log
+from worker.offset_commits import OffsetCommits
 from worker.partition import Partition
 from worker.publisher import Publisher
 from worker.start_offset import Log, next_offset, start_offset
@@ -74,8 +74,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._epoch = 0
         self._partitions: dict[TopicPartition, Partition] = {}
         self._paused: set[TopicPartition] = set()
-        self._commit_lock = asyncio.Lock()
-        self._commit_fails = False
+        self._commits = OffsetCommits(settings.request_timeout_seconds, metrics)
         self._contest = InstanceContest(settings.session_timeout_seconds)
         self._rebalance_began_at: float | None = None
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -183,47 +182,10 @@ class GroupConsumer(ConsumerRebalanceListener):
         return _topic_partition(partition) in self._paused
 
     async def commit(self) -> bool:
-        """Commit every watermark that moved and every mark that is due; says whether that succeeded.
-
-        A failure is logged once and met again at the next commit.
-        """
+        """Commit every watermark that moved and every mark that is due; says whether that succeeded."""
         if self._publisher.commits_offsets:
             return True
-        async with self._commit_lock:
-            return await self._commit([partition for partition in self._partitions.values() if _to_commit(partition)])
-
-    async def _commit(self, moved: list[Partition]) -> bool:
-        if not moved:
-            return True
-        commits = [
-            (partition, partition.tracker.watermark, partition.tracker.position, partition.mark())
-            for partition in moved
-        ]
-        offsets = {
-            _topic_partition(partition): OffsetAndMetadata(offset, mark.encode())
-            for partition, offset, _, mark in commits
-        }
-        began_at = time.monotonic()
-        try:
-            async with asyncio.timeout(self._settings.request_timeout_seconds):
-                await self._client.commit(offsets)
-        except (KafkaError, TimeoutError) as error:
-            # After an eviction this is normal: the new owner gets the records again from the last commit.
-            evicted = isinstance(error, CommitFailedError)
-            self._metrics.commit_failures.labels(type(error).__name__).inc()
-            if not self._commit_fails:
-                log.warning("commits fail", evicted=evicted, error=type(error).__name__, partitions=len(offsets))
-            self._commit_fails = True
-            return False
-        else:
-            if self._commit_fails:
-                log.info("commits succeed again")
-            self._commit_fails = False
-            self._metrics.commit_duration_seconds.observe(time.monotonic() - began_at)
-            for partition, offset, position, mark in commits:
-                partition.tracker.committed(offset)
-                partition.attempts.written(mark, position)
-            return True
+        return await self._commits.commit(self._client, self._partitions)
 
     async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, revoked: Collection[TopicPartition]
@@ -373,11 +335,6 @@ class GroupConsumer(ConsumerRebalanceListener):
         except (KafkaError, TimeoutError, asyncio.CancelledError) as error:
             # aiokafka raises CancelledError out of stop() when the brokers are gone.
             log.warning("could not leave the group cleanly", error=type(error).__name__)
-
-
-def _to_commit(partition: Partition) -> bool:
-    moved = partition.tracker.uncommitted is not None
-    return not partition.revoked and (moved or partition.attempts.due(partition.tracker.position))
 
 
 def _mark(committed: OffsetAndMetadata) -> Mark:

@@ -13,6 +13,7 @@ from support.faults.run import SESSION_SECONDS
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 REQUEST_TIMEOUT_SECONDS = 3.0  # of the workers of a run
+COMMIT_SECONDS = 2.0
 WAYS = [
     (1, "cut"),
     (3, "cut"),
@@ -70,7 +71,10 @@ async def test_f7_calls_delayed_beyond_their_timeout(
     async with open_run(mode) as run:
         await run.start(listener=THROUGH_PROXIES)
         proxies = run.cluster.proxies.proxies.values()
-        for seconds in (1.5 * REQUEST_TIMEOUT_SECONDS, 4 * REQUEST_TIMEOUT_SECONDS):
+        delays = (1.5 * REQUEST_TIMEOUT_SECONDS, 4 * REQUEST_TIMEOUT_SECONDS)
+        if (api, direction) == (Api.OFFSET_COMMIT, Direction.TO_BROKER):
+            run.rewind_seconds = max(delays) + REQUEST_TIMEOUT_SECONDS  # the commit that mends it is delayed as well
+        for seconds in delays:
             held = [proxy.hold(direction, apis=[api], seconds=seconds) for proxy in proxies]
             await asyncio.sleep(6 * REQUEST_TIMEOUT_SECONDS)
             assert sum(each.frames for each in held) > 0
@@ -80,3 +84,34 @@ async def test_f7_calls_delayed_beyond_their_timeout(
             await run.resumed(time.time())
         what = "calls" if direction == Direction.TO_BROKER else "answers"
         add_to_report(await run.finish("F7", f"{name} {what} delayed beyond the timeout"), faults=2)
+
+
+@pytest.mark.quick
+async def test_f7_a_commit_that_arrives_after_newer_ones_does_not_stay(open_run, add_to_report):
+    """Nothing more is written by then: no later record would bring the offset forward again."""
+    async with open_run("at_least_once") as run:
+        await run.start(workers=1, listener=THROUGH_PROXIES, delivery={"commit_interval_seconds": COMMIT_SECONDS})
+        # Half way between two commits, or the offset could not be seen to be back before the next one mends it.
+        seconds = REQUEST_TIMEOUT_SECONDS + 4.5 * COMMIT_SECONDS
+        held = [
+            proxy.hold(Direction.TO_BROKER, apis=[Api.OFFSET_COMMIT], seconds=seconds)
+            for proxy in run.cluster.proxies.proxies.values()
+        ]
+        arrives_at = time.monotonic() + seconds
+        while not any(each.frames for each in held):
+            await asyncio.sleep(0.05)
+        for each in held:
+            each.expire()
+        run.disturbances += 1
+        await run.resumed(time.time())
+        await run.settle()
+        assert time.monotonic() < arrives_at, "the stream came to rest only after the late commit: nothing is shown"
+        before = run.observer.committed(run.input_topic)
+        while run.observer.committed(run.input_topic) == before:
+            assert time.monotonic() < arrives_at + seconds, "the late commit did not take the offset back"
+            await asyncio.sleep(0.05)
+        run.rewind_seconds = REQUEST_TIMEOUT_SECONDS
+        while run.observer.committed(run.input_topic) != before:
+            assert time.monotonic() < arrives_at + 2 * seconds, "the offset stays where the late commit put it"
+            await asyncio.sleep(0.05)
+        add_to_report(await run.finish("F7", "OffsetCommit call that arrives after newer ones, idle stream"), faults=1)

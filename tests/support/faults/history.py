@@ -29,7 +29,7 @@ class Kind(StrEnum):
     NONMONOTONIC = "nonmonotonic"
     """Of one key, the first output of a later input comes before that of an earlier one."""
     NONMONOTONIC_COMMIT = "nonmonotonic-commit"
-    """The group's offset went backwards."""
+    """The group's offset went backwards, for longer than the run allows."""
     PREMATURE_COMMIT = "premature-commit"
     """The group's offset had passed an input before its output was in the log."""
     PHANTOM = "phantom"
@@ -82,12 +82,18 @@ class Anomaly:
 
 @dataclass(frozen=True)
 class History:
-    """One run. `repeats_allowed`: copies that at-least-once delivery may make in all; 0 for exactly once."""
+    """One run.
+
+    repeats_allowed: copies that at-least-once delivery may make in all; 0 for exactly once.
+    rewind_seconds: how long the group's offset may lie below what it was, where commits arrive after newer ones; the
+        group coordinator knows no order of commits within a generation.
+    """
 
     inputs: Collection[Input]
     outputs: Collection[Output]
     samples: Collection[Sample] = ()
     repeats_allowed: int = 0
+    rewind_seconds: float = 0.0
     aborted_uuids: Collection[str] = field(default_factory=frozenset)
 
     @property
@@ -109,6 +115,7 @@ def check(history: History) -> list[Anomaly]:
         *_strangers(history),
         *_duplicates(history),
         *_key_order(history),
+        *_rewinds(history),
         *_commits(history),
     ]
 
@@ -170,14 +177,30 @@ def _key_order(history: History) -> Iterable[Anomaly]:
             newest[lane] = found
 
 
+def _rewinds(history: History) -> Iterable[Anomaly]:
+    highest: dict[Partition, int] = {}
+    fell: dict[Partition, Sample] = {}
+    for sample in history.samples:
+        for partition, offset in sample.offsets.items():
+            if offset < highest.get(partition, offset):
+                fell.setdefault(partition, sample)
+                continue
+            highest[partition] = offset
+            if (since := fell.pop(partition, None)) and sample.at - since.at >= history.rewind_seconds:
+                yield _rewind(partition, offset, since, f"for {sample.at - since.at:.3f} s")
+    for partition, since in fell.items():
+        yield _rewind(partition, highest[partition], since, "and stayed there")
+
+
+def _rewind(partition: Partition, highest: int, fell: Sample, how_long: str) -> Anomaly:
+    return Anomaly(Kind.NONMONOTONIC_COMMIT, f"{partition}: {highest}, then {fell.offsets[partition]} {how_long}")
+
+
 def _commits(history: History) -> Iterable[Anomaly]:
     newest: dict[Partition, int] = {}
     out_since = _out_since(history)
     for sample in history.samples:
         for partition, offset in sample.offsets.items():
-            if offset < newest.get(partition, offset):
-                detail = f"{partition}: {newest[partition]}, then {offset}"
-                yield Anomaly(Kind.NONMONOTONIC_COMMIT, detail)
             if offset > newest.get(partition, 0):
                 offsets, since = out_since.get(partition, ([], []))
                 passed = bisect_left(offsets, offset)

@@ -53,6 +53,7 @@ class Run:
     oracle: Oracle
     observer: Observer
     disturbances: int = 0
+    rewind_seconds: float = 0.0
     resume_seconds: list[float] = field(default_factory=list)
     workers: list[WorkerProcess] = field(default_factory=list)
     aborted_uuids: set[str] = field(default_factory=set)
@@ -190,6 +191,7 @@ class Run:
             [output for output in map(parse_output, found) if keep(output)],
             self.observer.samples,
             repeats_allowed=self.disturbances * REPEATS_PER_DISTURBANCE if self.mode == "at_least_once" else 0,
+            rewind_seconds=self.rewind_seconds,
             aborted_uuids=self.aborted_uuids,
         )
         assert self.observer.sample_count > 0, "the offsets were never sampled"

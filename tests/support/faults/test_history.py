@@ -83,6 +83,18 @@ def test_an_offset_that_goes_backwards_is_nonmonotonic():
     assert kinds(replace(GOOD, samples=samples)) == [Kind.NONMONOTONIC_COMMIT]
 
 
+def test_an_offset_that_goes_backwards_for_a_moment_is_nonmonotonic_unless_the_run_allows_the_moment():
+    samples = [Sample(150.0, {("in", 0): 9}), Sample(160.0, {("in", 0): 8}), ALL_COMMITTED]
+    back_after = ALL_COMMITTED.at - 160.0
+    assert kinds(replace(GOOD, samples=samples, rewind_seconds=back_after + 1)) == []
+    assert kinds(replace(GOOD, samples=samples, rewind_seconds=back_after)) == [Kind.NONMONOTONIC_COMMIT]
+
+
+def test_an_offset_that_stays_back_is_nonmonotonic_whatever_the_run_allows():
+    samples = [ALL_COMMITTED, Sample(ALL_COMMITTED.at + 1, {("in", 0): 8})]
+    assert kinds(replace(GOOD, samples=samples, rewind_seconds=1e9)) == [Kind.NONMONOTONIC_COMMIT]
+
+
 def test_an_offset_that_passes_an_input_before_its_output_is_written_is_premature():
     late = [*OUTPUTS[:-1], output_of(INPUTS[-1], 39, appended_at=250.0)]
     assert kinds(replace(GOOD, outputs=late)) == [Kind.PREMATURE_COMMIT]
