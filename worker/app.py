@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import structlog
@@ -175,7 +175,7 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
         device=device,
         model=model,
         enrichment=Enrichment(output.topic, model.digest, dead_letters, limits),
-        publisher=_publisher(settings, min(limits.values())),
+        publisher=_publisher(settings, limits),
         policies=watcher,
         recorder=recorder,
         stop=stop,
@@ -183,19 +183,22 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
     return pipeline, partial(cost_store.save, cost_model)
 
 
-def _publisher(settings: Settings, max_request_bytes: int) -> Publisher:
+def _publisher(settings: Settings, limits: Mapping[str, int]) -> Publisher:
+    """`limits`: as in `_policies`; what a reload adds counts from the next producer on."""
     kafka, delivery = settings.kafka, settings.delivery
-    options = producer_options(kafka, max_request_bytes=max_request_bytes)
     timeout_seconds = PUBLISH_TIMEOUTS * kafka.request_timeout_seconds
     if delivery.guarantee == "at_least_once":
         return AtLeastOncePublisher(
-            partial(AIOKafkaProducer, **options),
+            lambda: AIOKafkaProducer(**producer_options(kafka, record_limits=limits.values())),
             dead_letter_topic=settings.output.dead_letter_topic,
             timeout_seconds=timeout_seconds,
         )
-    options["transaction_timeout_ms"] = round(delivery.transaction_timeout_seconds * 1000)
     return ExactlyOncePublisher(
-        lambda transactional_id: AIOKafkaProducer(**options, transactional_id=transactional_id),
+        lambda transactional_id: AIOKafkaProducer(
+            **producer_options(kafka, record_limits=limits.values()),
+            transactional_id=transactional_id,
+            transaction_timeout_ms=round(delivery.transaction_timeout_seconds * 1000),
+        ),
         group_id=kafka.group_id,
         timeout_seconds=timeout_seconds,
     )

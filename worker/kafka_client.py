@@ -2,7 +2,7 @@
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -77,18 +77,19 @@ def consumer_options(kafka: KafkaSettings) -> dict[str, Any]:
     }
 
 
-def producer_options(kafka: KafkaSettings, *, max_request_bytes: int) -> dict[str, Any]:
+def producer_options(kafka: KafkaSettings, *, record_limits: Collection[int]) -> dict[str, Any]:
     """Arguments of an idempotent producer.
 
-    `max_request_bytes` should be the smallest `max.message.bytes` of the topics written to: a record that the client
-    refuses does no harm, one that the broker refuses breaks the producer for its partition.
+    `record_limits` are the `max.message.bytes` of the topics written to. No batch of several records may pass the
+    smallest, for a batch that the broker refuses breaks the producer for its partition; a single record for the topic
+    that takes the largest must pass, though, whatever the others take.
     """
     return {
         **client_options(kafka),
         "enable_idempotence": True,
         "linger_ms": 0,
-        "max_batch_size": min(MAX_BATCH_BYTES, max_request_bytes),
-        "max_request_size": max_request_bytes,
+        "max_batch_size": min(MAX_BATCH_BYTES, *record_limits),
+        "max_request_size": max(record_limits),
     }
 
 

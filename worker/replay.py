@@ -189,7 +189,7 @@ class Replay:
         return {(mark.key or b"").decode() async for mark in read_records(self._kafka, self._marks_topic)}
 
     async def _producer(self) -> AIOKafkaProducer:
-        options = producer_options(self._kafka, max_request_bytes=LARGEST_REQUEST_BYTES)
+        options = producer_options(self._kafka, record_limits=[LARGEST_REQUEST_BYTES])
         producer = AIOKafkaProducer(
             **options,
             transactional_id=f"gliclass-replay-{self._dead_letter_topic}",

@@ -102,7 +102,7 @@ class Owners:
 
     async def open(self) -> ExactlyOncePublisher:
         settings = KafkaSettings(bootstrap_servers=[self.bootstrap_servers], request_timeout_seconds=5.0)
-        options = producer_options(settings, max_request_bytes=10_000_000)
+        options = producer_options(settings, record_limits=[10_000_000])
         publisher = ExactlyOncePublisher(
             lambda transactional_id: partial(AIOKafkaProducer, **options)(transactional_id=transactional_id),
             group_id=self.group,

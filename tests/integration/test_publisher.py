@@ -41,7 +41,7 @@ def dead_letter_topic() -> str:
 
 @pytest.fixture
 async def publisher(settings: KafkaSettings, dead_letter_topic: str) -> AsyncIterator[AtLeastOncePublisher]:
-    create = partial(AIOKafkaProducer, **producer_options(settings, max_request_bytes=10_000_000))
+    create = partial(AIOKafkaProducer, **producer_options(settings, record_limits=[10_000_000]))
     publisher = AtLeastOncePublisher(create, dead_letter_topic=dead_letter_topic, timeout_seconds=TIMEOUT_SECONDS)
     yield publisher
     await publisher.close(TIMEOUT_SECONDS)

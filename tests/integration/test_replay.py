@@ -99,7 +99,7 @@ async def test_a_replay_that_is_cut_off_leaves_neither_records_nor_marks(
     kafka: LocalKafka, settings: KafkaSettings, input_topic: str, dead_letter_topic: str
 ):
     await Replay(settings, dead_letter_topic).run(Filter(reasons=frozenset({"late"})))
-    options = producer_options(settings, max_request_bytes=1_000_000)
+    options = producer_options(settings, record_limits=[1_000_000])
     cut_off = AIOKafkaProducer(**options, transactional_id=f"gliclass-replay-{dead_letter_topic}")
     await cut_off.start()
     try:

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.producer import message_accumulator, producer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from support.header_names import RawName
-from support.kafka import Record, produce, wait_for_committed
+from support.kafka import Record, create_topic, produce, wait_for_committed
 from support.stream import POLICIES, Stream, assert_key_order
 from support.tiny_checkpoint import write_tiny_checkpoint
 from support.worker_process import WorkerProcess
@@ -93,6 +93,25 @@ async def test_text_tenant_and_id_are_found_where_the_mapping_says(stream: Strea
     headers = dict(output.headers)
     assert (output.key, headers["tenant"], headers["kept"]) == (b"k", b"forum", b"\xff")
     assert int(headers["gliclass-budget-ms"]) == 500
+
+
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+async def test_what_is_too_large_for_the_output_topic_holds_nothing_up(
+    kafka: LocalKafka, tmp_path: Path, checkpoint: Path, guarantee: str
+):
+    stream = await Stream.create(kafka.bootstrap_servers, tmp_path, checkpoint, partitions=1)
+    stream.output_topic = await create_topic(
+        kafka.bootstrap_servers, "small", partitions=1, config={"max.message.bytes": "1500"}
+    )
+    message = json.dumps({"text": "hello", "tenant": "forum"}).encode()
+    large = json.dumps({"text": "hello", "tenant": "forum", "more": "x" * 3000}).encode()
+    records = [Record(message), Record(large), Record(message, key=b"k" * 2000), Record(message)]
+    await produce(stream.bootstrap_servers, stream.input_topic, records)
+    with WorkerProcess(stream.folder, stream.settings(delivery={"guarantee": guarantee})):
+        outcome = await stream.outcome(4)
+    assert [value.get("payload_omitted") for value in outcome.values] == [None, "too_large", None]
+    assert outcome.reasons == {"output_too_large": 1}
+    assert set(outcome.ids.values()) == {1}
 
 
 HOSTILE = [

@@ -27,7 +27,7 @@ def login(**written: Any) -> KafkaSettings:
 
 async def test_aiokafka_takes_every_option() -> None:
     consumer = AIOKafkaConsumer(**consumer_options(login(password="secret")))
-    producer = AIOKafkaProducer(**producer_options(login(password="secret"), max_request_bytes=1000))
+    producer = AIOKafkaProducer(**producer_options(login(password="secret"), record_limits=[1000]))
     admin = AIOKafkaAdminClient(**client_options(login(password="secret")))
     await consumer.stop()
     await producer.stop()
@@ -48,9 +48,9 @@ def test_a_member_is_static_only_where_it_is_named() -> None:
 
 
 def test_a_producer_is_idempotent_and_sends_no_batch_that_its_topics_refuse() -> None:
-    options = producer_options(settings(), max_request_bytes=1000)
+    options = producer_options(settings(), record_limits=[1000, 5000])
     assert options["enable_idempotence"] is True
-    assert (options["max_request_size"], options["max_batch_size"]) == (1000, 1000)
+    assert (options["max_request_size"], options["max_batch_size"]) == (5000, 1000)
 
 
 def test_a_password_may_come_from_a_file(tmp_path: Path) -> None:
