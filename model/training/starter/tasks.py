@@ -24,6 +24,7 @@ FOREIGN_SHARE = 0.5
 MOST_FOREIGN = 8
 SYNONYM_SHARE = 0.5
 KIND_SHARE = 0.15
+SELDOM_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,7 @@ class TaskSampler:
         most = min(self._most_labels, len(usable))
         count = min(most, max(2, round(math.exp(generator.uniform(math.log(2), math.log(most + 0.5))))))
         chosen = generator.sample(usable, count)
-        rows = [
-            generator.choice(indexed.rows[chosen[index % count]])
-            for index in generator.sample(range(max(TEXTS_PER_TASK, count)), TEXTS_PER_TASK)
-        ]
+        rows = [generator.choice(indexed.rows[index]) for index in _classes(generator, chosen, indexed.view.seldom)]
         labels = [_reword(generator, wording[index]) for index in chosen]
         labels += self._foreign_labels(generator, indexed.view.family, labels)
         targets = torch.zeros(len(rows), len(labels))
@@ -142,6 +140,20 @@ class TaskSampler:
             targets[index, column] = 1.0
         template = generator.choice(self._templates)
         return SampledTask(torch.stack(texts), tuple(template.format(label) for label in labels), targets)
+
+
+def _classes(generator: random.Random, chosen: Sequence[int], seldom: int | None) -> list[int]:
+    """The class of each text: all alike, but most turns of the seldom one go to the others."""
+    count = len(chosen)
+    turns = generator.sample(range(max(TEXTS_PER_TASK, count)), TEXTS_PER_TASK)
+    classes = [chosen[turn % count] for turn in turns]
+    if seldom not in chosen:
+        return classes
+    others = [index for index in chosen if index != seldom]
+    return [
+        generator.choice(others) if index == seldom and generator.random() >= SELDOM_SHARE else index
+        for index in classes
+    ]
 
 
 def _reword(generator: random.Random, label: str) -> str:

@@ -229,6 +229,8 @@ class View:
         classes: gold labels of each class; a text is in a class when it has one of them.
         wordings: aligned names of the classes; one wording is drawn per task.
         exclusive: whether texts in several classes are left out.
+        seldom: the class that is drawn less often than the others. Texts of another kind than these say little, and
+            look like "neutral" to a tower that met it in every third text.
         weight: how often it is drawn, relative to others.
     """
 
@@ -239,6 +241,7 @@ class View:
     wordings: tuple[tuple[str, ...], ...]
     exclusive: bool = False
     weight: float = 1.0
+    seldom: int | None = None
 
 
 def views_of(datasets: Sequence[Dataset]) -> list[View]:
@@ -277,7 +280,7 @@ def _derived() -> list[View]:
         "davidson_hate_offensive": (("hate speech",), ("neither",)),
     }
     return [
-        View("sentiment", "goemotions", EMOTION, sentiment, SENTIMENT_WORDINGS, exclusive=True, weight=2.0),
+        View("sentiment", "goemotions", EMOTION, sentiment, SENTIMENT_WORDINGS, exclusive=True, weight=2.0, seldom=2),
         View("polarity", "goemotions", EMOTION, sentiment[:2], positive_negative, exclusive=True),
         View("ekman", "goemotions", EMOTION, tuple(EKMAN.values()), EKMAN_WORDINGS, exclusive=True),
         View(

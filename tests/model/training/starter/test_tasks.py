@@ -1,4 +1,6 @@
 import random
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,6 +52,19 @@ def test_the_same_generator_draws_the_same_tasks(seed: int) -> None:
     first, second = (sampler.draw(random.Random(seed), 3) for _ in range(2))
     assert [task.labels for task in first] == [task.labels for task in second]
     assert all(torch.equal(a.texts, b.texts) for a, b in zip(first, second, strict=True))
+
+
+def test_a_seldom_class_is_drawn_for_fewer_texts_than_the_others() -> None:
+    view = replace(VIEWS[0], seldom=2)
+    sampler = TaskSampler([view], {"one": ROWS["one"]}, VECTORS, templates=("{}",))
+    drawn = Counter(
+        ROWS["one"][int(vector)].labels[0]
+        for seed in range(60)
+        for task in sampler.draw(random.Random(seed), 1)
+        if len(task.labels) == 3
+        for vector in task.texts
+    )
+    assert 0 < drawn["c"] < 0.5 * min(drawn["a"], drawn["b"])
 
 
 @pytest.mark.parametrize("most", [2, 3])
