@@ -39,7 +39,7 @@ test-integration: $(VENV)/.installed ## real workers on the embedded Apache Kafk
 test-faults-quick: $(VENV)/.installed ## the part of test-faults that fits into minutes
 	$(BIN)/python -m pytest -m "faults and quick" $(ARGS)
 
-test-faults: $(VENV)/.installed ## workers and brokers killed, frozen and cut off; over an hour
+test-faults: $(VENV)/.installed ## workers and brokers killed, frozen and cut off; about two hours
 	$(BIN)/python -m pytest -m faults $(ARGS)
 
 lint: $(VENV)/.installed ## style, types and which room may import which
