@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m model.training.starter", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of training sets")
     parser.add_argument("--out", type=Path, default=Path("starter-run"), help="of the run; the same one resumes it")
-    parser.add_argument("--seed", type=int, default=1, help="of everything random")
+    parser.add_argument("--seed", type=int, default=2, help="of everything random; 2 is that of the shipped file")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; results differ in rounding between counts")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -22,6 +22,8 @@ BETA_MAX = 3.0
 TASKS_PER_CALL = 8
 NOTHING_TRUE_SHARE = 0.15
 STEPS = 1500
+ORDER_WEIGHT, LEAST_SLOPE = 10.0, 0.1
+ORDER_RANGE = ((1.0, 0.0), (1.5, 0.0), (1.0, 4.0), (1.0, -4.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,12 @@ class StatisticsCalibrator(nn.Module):
 
     def forward(self, logits: Tensor) -> Tensor:
         """Calibrated logits of [texts, labels]."""
-        output = self.mlp(statistics(logits))
-        beta = self.beta_max * output[..., 0].sigmoid()
-        return beta * logits + output[..., 1]
+        return self.from_statistics(statistics(logits))
+
+    def from_statistics(self, inputs: Tensor) -> Tensor:
+        """Calibrated logits of [..., 6] statistics, of which the logit itself is the first."""
+        output = self.mlp(inputs)
+        return self.beta_max * output[..., 0].sigmoid() * inputs[..., 0] + output[..., 1]
 
     @torch.no_grad()
     def sharpen(self, factor: float, shift: float) -> None:
@@ -96,28 +101,50 @@ def score_tasks(tower: LabelTower, sampler: TaskSampler, *, tasks: int, seed: in
 
 
 def fit_calibrator(tasks: Sequence[ScoredTask], *, seed: int) -> StatisticsCalibrator:
-    """Lowest binary cross-entropy over tasks, each pair of a task counting one over the root of its labels."""
+    """Lowest binary cross-entropy over tasks, each pair of a task counting one over the root of its labels.
+
+    Within one text the calibrated logit is a function of the logit alone; where it would fall as that rises, the order
+    of the labels would change, and that is not a calibrator's business: neighbours in a text's order must stay apart.
+    """
     torch.manual_seed(seed)
     calibrator = StatisticsCalibrator()
     inputs = torch.cat([statistics(task.logits).flatten(0, 1) for task in tasks])
     logits = torch.cat([task.logits.flatten() for task in tasks])
     targets = torch.cat([task.targets.flatten() for task in tasks])
     weights = torch.cat([torch.full((task.logits.numel(),), task.logits.shape[1] ** -0.5) for task in tasks])
+    higher, lower = _neighbours(tasks)
     _start_standardised(calibrator, inputs)
     optimizer = torch.optim.AdamW(calibrator.parameters(), lr=5e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(STEPS):
         chosen = torch.randint(len(logits), (2048,), generator=generator)
-        output = calibrator.mlp(inputs[chosen])
-        calibrated = calibrator.beta_max * output[:, 0].sigmoid() * logits[chosen] + output[:, 1]
+        calibrated = calibrator.from_statistics(inputs[chosen])
         each = F.binary_cross_entropy_with_logits(calibrated, targets[chosen], reduction="none")
         loss = (each * weights[chosen]).sum() / weights[chosen].sum()
+        pairs = torch.randint(len(higher), (2048,), generator=generator)
+        wanted = LEAST_SLOPE * (higher[pairs, 0] - lower[pairs, 0])
+        kept = calibrator.from_statistics(higher[pairs]) - calibrator.from_statistics(lower[pairs])
+        loss = loss + ORDER_WEIGHT * F.relu(wanted - kept).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
     return calibrator
+
+
+def _neighbours(tasks: Sequence[ScoredTask]) -> tuple[Tensor, Tensor]:
+    """Statistics [pairs, 6] of the higher and of the lower one of labels that follow each other in a text's order.
+
+    Also of logits further out than these tasks have any: other texts may.
+    """
+    higher, lower = [], []
+    for task in tasks:
+        for factor, shift in ORDER_RANGE:
+            ordered = statistics(task.logits.sort(dim=1, descending=True).values * factor + shift)
+            higher.append(ordered[:, :-1].flatten(0, 1))
+            lower.append(ordered[:, 1:].flatten(0, 1))
+    return torch.cat(higher), torch.cat(lower)
 
 
 @torch.no_grad()
