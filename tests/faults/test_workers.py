@@ -56,6 +56,7 @@ async def test_f3_workers_frozen_beyond_their_session_wake_up_as_zombies(
 ):
     async with open_run(mode) as run:
         await run.start()
+        await wait_for_all_members(run)  # one that is frozen while it joins ends itself when it wakes
         for _ in range(freezes):
             await asyncio.sleep(rng.uniform(0, 2))
             zombie = rng.choice(run.workers)
