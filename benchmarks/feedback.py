@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--answers", type=int, default=32, help="answered texts of each gold label")
     parser.add_argument("--rows", type=int, default=300, help="test rows of each set; 0 for all")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=FeedbackSettings().epochs, help="passes over the answers")
+    parser.add_argument("--encoder-lr", type=float, default=FeedbackSettings().encoder_learning_rate)
     parser.add_argument("--model", help="checkpoint; default: the starter")
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--threads", type=int, help="CPU threads")
@@ -170,7 +172,7 @@ def _run(options: argparse.Namespace) -> list[FeedbackFigures]:
         if not dataset.train or not dataset.test or (options.sets and dataset.name not in options.sets):
             continue
         for seed in range(options.seeds):
-            settings = FeedbackSettings(seed=seed)
+            settings = FeedbackSettings(epochs=options.epochs, encoder_learning_rate=options.encoder_lr, seed=seed)
             one = run_once(model, dataset, options.answers, options.rows or None, seed, options.max_tokens, settings)
             figures.append(one)
             print(

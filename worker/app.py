@@ -35,7 +35,7 @@ from worker.enrichment import Enrichment
 from worker.exactly_once import ExactlyOncePublisher
 from worker.header_names import read_any_header_name
 from worker.health import Health
-from worker.kafka_client import client_options, connection_log, consumer_options, producer_options
+from worker.kafka_client import client_options, connection_log, consumer_options, producer_options, size_options
 from worker.loading import load_model
 from worker.pipeline import FloodError, Pipeline
 from worker.policies import CompileOptions, PolicyError, PolicySet, PolicyStore, compile_policies
@@ -186,18 +186,18 @@ async def _assemble(settings: Settings, device: Device, recorder: Recorder, stop
 def _publisher(settings: Settings, limits: Mapping[str, int]) -> Publisher:
     """`limits`: as in `_policies`; what a reload adds counts from the next producer on."""
     kafka, delivery = settings.kafka, settings.delivery
+    options = producer_options(kafka, record_limits=limits.values())
     timeout_seconds = PUBLISH_TIMEOUTS * kafka.request_timeout_seconds
     if delivery.guarantee == "at_least_once":
         return AtLeastOncePublisher(
-            lambda: AIOKafkaProducer(**producer_options(kafka, record_limits=limits.values())),
+            lambda: AIOKafkaProducer(**options | size_options(limits.values())),
             dead_letter_topic=settings.output.dead_letter_topic,
             timeout_seconds=timeout_seconds,
         )
+    options["transaction_timeout_ms"] = round(delivery.transaction_timeout_seconds * 1000)
     return ExactlyOncePublisher(
         lambda transactional_id: AIOKafkaProducer(
-            **producer_options(kafka, record_limits=limits.values()),
-            transactional_id=transactional_id,
-            transaction_timeout_ms=round(delivery.transaction_timeout_seconds * 1000),
+            **options | size_options(limits.values()), transactional_id=transactional_id
         ),
         group_id=kafka.group_id,
         timeout_seconds=timeout_seconds,

@@ -78,19 +78,17 @@ def consumer_options(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def producer_options(kafka: KafkaSettings, *, record_limits: Collection[int]) -> dict[str, Any]:
-    """Arguments of an idempotent producer.
+    """Arguments of an idempotent producer; `record_limits`: as in `size_options`."""
+    return {**client_options(kafka), "enable_idempotence": True, "linger_ms": 0, **size_options(record_limits)}
 
-    `record_limits` are the `max.message.bytes` of the topics written to. No batch of several records may pass the
-    smallest, for a batch that the broker refuses breaks the producer for its partition; a single record for the topic
-    that takes the largest must pass, though, whatever the others take.
+
+def size_options(record_limits: Collection[int]) -> dict[str, Any]:
+    """A producer's arguments that depend on the topics written to; `record_limits`: their `max.message.bytes`.
+
+    No batch of several records may pass the smallest, for a batch that the broker refuses breaks the producer for its
+    partition; a single record for the topic that takes the largest must pass, though, whatever the others take.
     """
-    return {
-        **client_options(kafka),
-        "enable_idempotence": True,
-        "linger_ms": 0,
-        "max_batch_size": min(MAX_BATCH_BYTES, *record_limits),
-        "max_request_size": max(record_limits),
-    }
+    return {"max_batch_size": min(MAX_BATCH_BYTES, *record_limits), "max_request_size": max(record_limits)}
 
 
 class FailureKind(StrEnum):

@@ -13,7 +13,7 @@ from support.faults.run import SESSION_SECONDS
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 REQUEST_TIMEOUT_SECONDS = 3.0  # of the workers of a run
-COMMIT_SECONDS = 2.0
+RARE_COMMIT_SECONDS = 2.0
 WAYS = [
     (1, "cut"),
     (3, "cut"),
@@ -90,9 +90,9 @@ async def test_f7_calls_delayed_beyond_their_timeout(
 async def test_f7_a_commit_that_arrives_after_newer_ones_does_not_stay(open_run, add_to_report):
     """Nothing more is written by then: no later record would bring the offset forward again."""
     async with open_run("at_least_once") as run:
-        await run.start(workers=1, listener=THROUGH_PROXIES, delivery={"commit_interval_seconds": COMMIT_SECONDS})
+        await run.start(workers=1, listener=THROUGH_PROXIES, delivery={"commit_interval_seconds": RARE_COMMIT_SECONDS})
         # Half way between two commits, or the offset could not be seen to be back before the next one mends it.
-        seconds = REQUEST_TIMEOUT_SECONDS + 4.5 * COMMIT_SECONDS
+        seconds = REQUEST_TIMEOUT_SECONDS + 4.5 * RARE_COMMIT_SECONDS
         held = [
             proxy.hold(Direction.TO_BROKER, apis=[Api.OFFSET_COMMIT], seconds=seconds)
             for proxy in run.cluster.proxies.proxies.values()

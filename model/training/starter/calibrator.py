@@ -24,6 +24,7 @@ NOTHING_TRUE_SHARE = 0.15
 STEPS = 1500
 ORDER_WEIGHT, LEAST_SLOPE = 10.0, 0.1
 ORDER_RANGE = ((1.0, 0.0), (1.5, 0.0), (1.0, 4.0), (1.0, -4.0))
+"""Factors and shifts of the tasks' logits at which the order has to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
