@@ -10,7 +10,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo starter test test-unit test-integration test-faults-quick test-faults lint format clean
+.PHONY: help install demo starter test test-unit test-integration test-faults-quick test-faults test-cuda lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,7 +31,7 @@ test: ## test-unit, test-integration, test-faults-quick
 	$(MAKE) test-faults-quick
 
 test-unit: $(VENV)/.installed ## rules and models, no Kafka
-	$(BIN)/python -m pytest -m "not integration and not faults" $(ARGS)
+	$(BIN)/python -m pytest -m "not integration and not faults and not cuda" $(ARGS)
 
 test-integration: $(VENV)/.installed ## real workers on the embedded Apache Kafka
 	$(BIN)/python -m pytest -m integration $(ARGS)
@@ -41,6 +41,9 @@ test-faults-quick: $(VENV)/.installed ## the part of test-faults that fits into 
 
 test-faults: $(VENV)/.installed ## workers and brokers killed, frozen and cut off; about two hours
 	$(BIN)/python -m pytest -m faults $(ARGS)
+
+test-cuda: $(VENV)/.installed ## the model on a CUDA device against itself on the CPU
+	$(BIN)/python -m pytest -m cuda $(ARGS)
 
 lint: $(VENV)/.installed ## style, types and which room may import which
 	$(BIN)/ruff check .

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from model.flash_attention import flash_attention, takes_flash
+
 ATTENTION_NAME = "packed"
 
 AttentionBias = Callable[[Tensor | None, int], Tensor]
@@ -116,6 +118,11 @@ def packed_attention(
     Returns:
         [T, heads, d] or [R, heads, d], in the order of `query`.
     """
+    positional = causal or window is not None
+    if bias is None and not (positional and rows is not None) and takes_flash(query, dropout=dropout):
+        key_bounds = tuple(cumulative_lengths)
+        query_bounds = key_bounds if rows is None else rows.cumulative_lengths
+        return flash_attention(query, key, value, query_bounds, key_bounds, scale=scale, causal=causal, window=window)
     outputs = []
     # The CPU's bfloat16 kernel converts to float32 element by element and is slower than converting once.
     widened = query.device.type == "cpu" and query.dtype == torch.bfloat16

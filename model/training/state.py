@@ -91,7 +91,7 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, i
             if value.requires_grad:
                 value.copy_(tensors[f"weight/{name}"])
                 moments = {
-                    key: tensors[f"{key}/{name}"]
+                    key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else value.device)
                     for key in ("step", "exp_avg", "exp_avg_sq")
                     if f"{key}/{name}" in tensors
                 }
