@@ -28,14 +28,14 @@ class PpoSettings:
         entropy_weight: of the policy's entropy, which is rewarded.
         samples: rollouts of each text.
         inner_epochs: updates from one rollout.
-        normalise_advantages: whether a batch's advantages are divided by their standard deviation.
+        normalise_advantages: whether a batch's advantages are brought to mean 0 and standard deviation 1.
     """
 
     clip: float = 0.2
     value_weight: float = 0.5
-    kl_weight: float = 0.1
+    kl_weight: float = 0.5
     entropy_weight: float = 0.01
-    samples: int = 8
+    samples: int = 32
     inner_epochs: int = 3
     normalise_advantages: bool = True
 
@@ -126,7 +126,8 @@ def advantages(rollout: Rollout, *, normalise: bool) -> Tensor:
     """How much more each rollout earned than the value head expected, [samples, texts]."""
     gained = rollout.rewards - rollout.values
     if normalise and gained.numel() > 1:
-        gained = gained / gained.std().clamp_min(1e-6)
+        # Were the mean left in, a value head that expects too little would praise whatever was drawn.
+        gained = (gained - gained.mean()) / gained.std().clamp_min(1e-6)
     return gained
 
 

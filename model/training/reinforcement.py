@@ -1,5 +1,6 @@
 """PPO from human feedback: the model is rewarded for decisions that people agree with."""
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,10 +16,12 @@ from model.training.errors import DataError, TrainingError
 from model.training.feedback import Feedback
 from model.training.lora import LoraSettings, merge_lora
 from model.training.losses import partial_label_loss
-from model.training.ppo import PpoSettings, draw_rollout, ppo_loss
-from model.training.rewards import Choice, Reward, agreement, within_candidates
+from model.training.ppo import PpoSettings, draw_rollout, ppo_loss, value_term
+from model.training.rewards import Choice, Reward, balanced_agreement, within_candidates
 from model.training.state import History, load_state, run_identity, save_model, save_state
-from model.training.supervised import build_optimizer, choose_trainable
+from model.training.supervised import PARTS, build_optimizer, choose_trainable, rate_at
+
+VALUE_WARM_UP_EPOCHS = 30
 
 Report = Callable[[str], None]
 
@@ -30,17 +33,20 @@ class FeedbackSettings:
     Attributes:
         epochs: passes over the feedback.
         batch_size: texts of one rollout.
+        encoder_learning_rate, head_learning_rate: peaks, reached after a linear warm-up over `warm_up_share` of the
+            updates and followed by a linear fall to zero.
         trained, lora: as in `TrainingSettings`.
         dtype: as in `TrainingSettings`.
         partial_label_weight: of the likelihood that one of a text's candidates is right, where candidates are given.
     """
 
-    epochs: int = 10
+    epochs: int = 6
     batch_size: int = 32
-    encoder_learning_rate: float = 2e-6
-    head_learning_rate: float = 3e-4
+    encoder_learning_rate: float = 1e-5
+    head_learning_rate: float = 1e-4
     value_learning_rate: float = 1e-2
     weight_decay: float = 0.0
+    warm_up_share: float = 0.1
     clip_norm: float = 1.0
     trained: str = "all"
     lora: LoraSettings | None = None
@@ -48,6 +54,13 @@ class FeedbackSettings:
     ppo: PpoSettings = field(default_factory=PpoSettings)
     dtype: str = "auto"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise DataError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        if self.trained not in PARTS:
+            raise DataError(f"trained must be one of {', '.join(PARTS)} with feedback, got {self.trained!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +98,8 @@ class _Policy(nn.Module):
 
 
 def human_reward(choice: Choice) -> Tensor:
-    """Agreement with what was judged, plus what candidate sets say."""
-    return agreement(choice) + within_candidates(choice)
+    """Agreement with what was judged, true and false labels alike, plus what candidate sets say."""
+    return balanced_agreement(choice) + within_candidates(choice)
 
 
 def train_from_feedback(
@@ -119,12 +132,15 @@ def train_from_feedback(
         head_rate=settings.head_learning_rate,
         weight_decay=settings.weight_decay,
     )
+    value_rate = settings.value_learning_rate
     optimizer.add_param_group(
-        {"params": list(policy.value_head.parameters()), "lr": settings.value_learning_rate, "weight_decay": 0.0}
+        {"params": list(policy.value_head.parameters()), "lr": value_rate, "peak": value_rate, "weight_decay": 0.0}
     )
     identity = run_identity(asdict(settings), feedback, checkpoint.digest)
     state_path = out / "run.safetensors"
     state = load_state(state_path, policy, optimizer, identity)
+    if state.update == 0:
+        _fit_value_head(policy, checkpoint, feedback, settings, reward)
     for epoch in range(state.update, settings.epochs):
         earned = _epoch(policy, checkpoint, feedback, reference, optimizer, settings, reward, epoch, state.history)
         state.history.figures.append((epoch + 1, earned))
@@ -134,6 +150,52 @@ def train_from_feedback(
     merge_lora(model)
     model.requires_grad_(True)
     return FeedbackResult(save_model(checkpoint, out / "model"), state.history)
+
+
+def _fit_value_head(
+    policy: _Policy,
+    checkpoint: Checkpoint,
+    feedback: Sequence[Feedback],
+    settings: FeedbackSettings,
+    reward: Reward,
+) -> None:
+    """Teach the value head what the given model earns, before its expectations move the policy."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    seen = []
+    for start in range(0, len(feedback), settings.batch_size):
+        chosen = feedback[start : start + settings.batch_size]
+        bound = bind(policy.model, checkpoint.tokenizers, [item.example for item in chosen])
+        with torch.no_grad():
+            scores = _on_cpu(policy.model(bound.passes))
+        candidates = _candidates([chosen[index] for index in bound.order])
+        rollout = draw_rollout(
+            scores.logits,
+            torch.zeros(len(chosen)),
+            scores.logits,
+            bound.targets,
+            candidates,
+            bound.counts,
+            reward,
+            settings.ppo.samples,
+            generator,
+        )
+        seen.append((scores, bound.counts, rollout))
+    optimizer = torch.optim.Adam(policy.value_head.parameters(), lr=settings.value_learning_rate)
+    for _ in range(VALUE_WARM_UP_EPOCHS):
+        for scores, counts, rollout in seen:
+            optimizer.zero_grad()
+            value_term(policy.value_head(scores, counts), rollout).backward()
+            optimizer.step()
+
+
+def _on_cpu(scores: Scores) -> Scores:
+    """Rewards and the loss are a few numbers per label: they stay on the CPU, wherever the model runs."""
+    return replace(scores, logits=scores.logits.float().cpu(), text=scores.text.detach().float().cpu())
+
+
+def _candidates(feedback: Sequence[Feedback]) -> Tensor:
+    """bool [labels], text after text."""
+    return torch.tensor([label in item.candidates for item in feedback for label in item.labels])
 
 
 def _epoch(
@@ -155,10 +217,14 @@ def _epoch(
         chosen = order[start : start + settings.batch_size]
         bound = bind(policy.model, checkpoint.tokenizers, [feedback[index].example for index in chosen])
         items = [chosen[index] for index in bound.order]
-        candidates = torch.tensor(
-            [label in feedback[index].candidates for index in items for label in feedback[index].labels]
-        )
+        candidates = _candidates([feedback[index] for index in items])
         frozen = torch.cat([reference[index] for index in items])
+        batches = math.ceil(len(order) / settings.batch_size)
+        rate = rate_at(
+            epoch * batches + start // settings.batch_size, settings.epochs * batches, settings.warm_up_share
+        )
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
         mean, losses = _update(policy, bound, candidates, frozen, optimizer, settings, reward, generator)
         earned += [mean] * len(chosen)
         history.losses += [(len(history.losses) + number, loss) for number, loss in enumerate(losses, start=1)]
@@ -177,11 +243,12 @@ def _update(
 ) -> tuple[float, list[float]]:
     """One rollout and the updates from it: its mean reward and the losses."""
     rollout, losses = None, []
+    device = next(policy.model.parameters()).device
     trained = [value for group in optimizer.param_groups for value in group["params"]]
     for _ in range(settings.ppo.inner_epochs):
-        with mixed_precision(settings.dtype, bound.targets.device):
+        with mixed_precision(settings.dtype, device):
             scores = policy.model(bound.passes)
-        scores = replace(scores, logits=scores.logits.float())
+        scores = _on_cpu(scores)
         values = policy.value_head(scores, bound.counts)
         if rollout is None:
             rollout = draw_rollout(

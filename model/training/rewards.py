@@ -67,6 +67,20 @@ def agreement(choice: Choice) -> Tensor:
     return choice.sum(signs * choice.known) / choice.sum(choice.known).clamp_min(1)
 
 
+def balanced_agreement(choice: Choice) -> Tensor:
+    """Agreement on the true labels and agreement on the false ones, averaged over those of the two that are known.
+
+    In a large label set nearly every label is false: by `agreement` alone, refusing all of them is nearly right.
+    """
+    signs = 1 - 2 * (choice.actions - choice.truth).abs()
+    true = choice.known * (choice.truth >= 0.5)
+    sides = [choice.known - true, true]
+    counts = [choice.sum(side) for side in sides]
+    means = [choice.sum(signs * side) / count.clamp_min(1) for side, count in zip(sides, counts, strict=True)]
+    known_sides = torch.stack([count > 0 for count in counts]).sum(0)
+    return torch.stack(means).sum(0) / known_sides.clamp_min(1)
+
+
 def within_candidates(choice: Choice) -> Tensor:
     """Where one of several candidates is right: 1 for choosing exactly one of them and nothing else, -1 for none.
 
@@ -113,7 +127,7 @@ def cost_matrix(missed: float, false_alarm: float) -> Reward:
 
 
 def combined(weights: Mapping[str, float]) -> Reward:
-    """Weighted sum of rewards by name: example_f1, accuracy, agreement, within_candidates."""
+    """Weighted sum of rewards by name: example_f1, accuracy, agreement, balanced_agreement, within_candidates."""
     unknown = sorted(weights.keys() - REWARDS.keys())
     if unknown:
         raise DataError(f"reward {unknown[0]!r} is not known; there are {', '.join(sorted(REWARDS))}")
@@ -130,6 +144,7 @@ def combined(weights: Mapping[str, float]) -> Reward:
 REWARDS: dict[str, Reward] = {
     "accuracy": accuracy,
     "agreement": agreement,
+    "balanced_agreement": balanced_agreement,
     "example_f1": example_f1,
     "within_candidates": within_candidates,
 }

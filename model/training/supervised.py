@@ -196,7 +196,7 @@ class _Run:
             if self.settings.in_batch_negatives:
                 batch = with_in_batch_negatives(batch, self.settings.in_batch_negatives, generator)
             total += self._backward(batch, update, 1 / len(batches))
-        rate = _rate(update, self.updates, self.settings.warm_up_share)
+        rate = rate_at(update, self.updates, self.settings.warm_up_share)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * rate
         trained = [value for group in self.optimizer.param_groups for value in group["params"]]
@@ -326,7 +326,8 @@ def build_optimizer(
     return torch.optim.AdamW([group for group in groups if group["params"]])
 
 
-def _rate(update: int, updates: int, warm_up_share: float) -> float:
+def rate_at(update: int, updates: int, warm_up_share: float) -> float:
+    """Share of the peak learning rate: a linear warm-up, then a linear fall to zero."""
     warm_up = max(1, round(updates * warm_up_share))
     if update < warm_up:
         return (update + 1) / warm_up

@@ -123,7 +123,13 @@ def test_the_value_term_pulls_the_value_head_to_the_mean_reward() -> None:
 def test_the_advantage_is_what_was_earned_beyond_the_expectation() -> None:
     rollout = _rollout(torch.zeros(5), values=torch.tensor([0.25, 0.75]))
     assert torch.equal(advantages(rollout, normalise=False), rollout.rewards - torch.tensor([0.25, 0.75]))
-    assert float(advantages(rollout, normalise=True).std()) == pytest.approx(1, abs=1e-4)
+
+
+def test_normalised_advantages_praise_nothing_but_what_beats_the_rest() -> None:
+    rollout = _rollout(torch.zeros(5), values=torch.tensor([-5.0, -5.0]))
+    gained = advantages(rollout, normalise=True)
+    assert float(gained.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(gained.std()) == pytest.approx(1, abs=1e-4)
 
 
 def test_the_ratio_is_each_labels_own_and_one_at_the_start() -> None:

@@ -7,6 +7,7 @@ from model.training.rewards import (
     Choice,
     accuracy,
     agreement,
+    balanced_agreement,
     combined,
     cost_matrix,
     example_f1,
@@ -36,7 +37,7 @@ def test_example_f1_is_one_when_nothing_is_true_and_nothing_chosen() -> None:
 
 
 def test_unknown_labels_earn_nothing_in_any_reward() -> None:
-    for reward in (example_f1, accuracy, agreement, recall_at_precision(0.5), cost_matrix(1, 1)):
+    for reward in (example_f1, accuracy, agreement, balanced_agreement, recall_at_precision(0.5), cost_matrix(1, 1)):
         chosen = reward(_choice([1, 0, 1], [1, 0, IGNORED]))
         left = reward(_choice([1, 0, 0], [1, 0, IGNORED]))
         assert torch.equal(chosen, left)
@@ -49,6 +50,19 @@ def test_accuracy_counts_each_label() -> None:
 def test_agreement_punishes_what_a_person_refused() -> None:
     assert float(agreement(_choice([1, 0], [0, IGNORED]))) == -1
     assert float(agreement(_choice([0, 0], [0, IGNORED]))) == 1
+
+
+def test_balanced_agreement_gives_nothing_for_refusing_every_label() -> None:
+    truth = [1.0, *[0.0] * 9]
+    assert float(balanced_agreement(_choice([0.0] * 10, truth))) == pytest.approx(0)
+    assert float(balanced_agreement(_choice(truth, truth))) == pytest.approx(1)
+    assert float(balanced_agreement(_choice([1.0] * 10, truth))) == pytest.approx(0)
+
+
+def test_balanced_agreement_on_one_side_only_is_agreement() -> None:
+    assert float(balanced_agreement(_choice([1, 0], [0, IGNORED]))) == -1
+    assert float(balanced_agreement(_choice([1, 0], [1, IGNORED]))) == 1
+    assert float(balanced_agreement(_choice([1, 0], [IGNORED, IGNORED]))) == 0
 
 
 def test_recall_at_precision_punishes_only_a_lack_of_precision() -> None:
