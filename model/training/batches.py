@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,14 +32,21 @@ class BoundBatch:
     targets: Tensor
 
 
-def bind(model: GliclassModel, tokenizers: Tokenizers, examples: Sequence[TrainingExample]) -> BoundBatch:
-    """Tokenise examples for a model; equal label sets are tokenised, and by a label tower encoded, once.
+LabelSets = dict[str, PreparedLabelSet]
+"""By key of the label set."""
+
+
+def prepare_label_sets(
+    model: GliclassModel, tokenizers: Tokenizers, examples: Sequence[TrainingExample], *, frozen: bool
+) -> LabelSets:
+    """Tokenise the label sets of examples, each once.
+
+    frozen: whether the model stays as it is while they are used; then a label tower encodes every label once, here.
 
     Raises:
         LabelSetError: a label set is malformed or leaves no room for the text.
     """
-    prepared: dict[str, PreparedLabelSet] = {}
-    passes = []
+    prepared: LabelSets = {}
     for example in examples:
         label_set = example.label_set
         key = label_set.key
@@ -49,7 +56,34 @@ def bind(model: GliclassModel, tokenizers: Tokenizers, examples: Sequence[Traini
             prepared[key] = PreparedLabelSet(
                 label_set, key, prompt, vectors=None, token_count=len(prompt.before) + len(prompt.after)
             )
-        passes += encode_text(example.text, [prepared[key]], tokenizers.text, tokenizers.max_tokens).passes
+    if frozen and prepared:
+        with torch.inference_mode():
+            vectors = model.architecture.label_vectors([item.prompt for item in prepared.values()])
+        if vectors is not None:
+            return {
+                key: replace(item, vectors=of_set)
+                for (key, item), of_set in zip(prepared.items(), vectors, strict=True)
+            }
+    return prepared
+
+
+def bind(
+    model: GliclassModel,
+    tokenizers: Tokenizers,
+    examples: Sequence[TrainingExample],
+    label_sets: LabelSets | None = None,
+) -> BoundBatch:
+    """Tokenise examples for a model. `label_sets`: prepared ones of all examples; None prepares them for training.
+
+    Raises:
+        LabelSetError: a label set is malformed or leaves no room for the text.
+    """
+    if label_sets is None:
+        label_sets = prepare_label_sets(model, tokenizers, examples, frozen=False)
+    passes = []
+    for example in examples:
+        prepared = label_sets[example.label_set.key]
+        passes += encode_text(example.text, [prepared], tokenizers.text, tokenizers.max_tokens).passes
     order = sorted(range(len(passes)), key=lambda index: len(passes[index].token_ids))
     return BoundBatch(
         passes=tuple(passes[index] for index in order),
@@ -73,9 +107,10 @@ def score_examples(
     was_training = model.training
     model.eval()
     try:
+        label_sets = prepare_label_sets(model, tokenizers, examples, frozen=True)
         with torch.inference_mode():
             for start in range(0, len(examples), batch_size):
-                batch = bind(model, tokenizers, examples[start : start + batch_size])
+                batch = bind(model, tokenizers, examples[start : start + batch_size], label_sets)
                 logits = model(batch.passes).logits.float().cpu()
                 for index, scores in zip(batch.order, logits.split(list(batch.counts)), strict=True):
                     results[start + index] = scores.clone()

@@ -30,15 +30,30 @@ def train(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Checkpoint to start from; default: starter.")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Texts of one update.")] = 16,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data; default: 10, or 6 over feedback.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Texts of one update; default: 16, or 32 texts of feedback.")
+    ] = None,
     accumulate: Annotated[int, typer.Option(help="Batches whose gradients are summed before an update.")] = 1,
-    encoder_lr: Annotated[float, typer.Option(help="Peak learning rate of the encoders (or of LoRA).")] = 5e-5,
+    encoder_lr: Annotated[
+        float | None,
+        typer.Option(help="Peak learning rate of the encoders (or of LoRA); default: 5e-5, or 1e-5 from feedback."),
+    ] = None,
     head_lr: Annotated[float, typer.Option(help="Peak learning rate of projectors and scorer.")] = 1e-4,
-    trained: Annotated[str, typer.Option(help="all, labels (a bi-encoder's label tower) or heads.")] = "all",
+    trained: Annotated[
+        str,
+        typer.Option(
+            help="all, labels (a bi-encoder's label tower), heads, or projection: a bi-encoder's text projection "
+            "alone, from a few examples per label in seconds; it takes no options about epochs, rates, losses or --dev."
+        ),
+    ] = "all",
     lora_rank: Annotated[int, typer.Option(help="Rank of LoRA on the encoders; 0 trains them whole.")] = 0,
     keep: Annotated[float, typer.Option(help="Share of the change that is kept in the end (WiSE-FT).")] = 1.0,
     gamma: Annotated[float, typer.Option(help="Focal exponent; 0 for plain cross-entropy.")] = 0.0,
+    listwise: Annotated[
+        float,
+        typer.Option(help="Weight of a second loss, each true label against all false ones; helps large label sets."),
+    ] = 0.0,
     negatives: Annotated[int, typer.Option(help="Labels of other texts added to each text as false ones.")] = 0,
     augment: Annotated[float, typer.Option(help="Probability of each augmentation of a text.")] = 0.0,
     patience: Annotated[int, typer.Option(help="Looks at --dev without a gain that end the run; 0 for never.")] = 0,
@@ -46,40 +61,53 @@ def train(
     dtype: Annotated[
         str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it.")
     ] = "auto",
+    device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1, …")] = "auto",
     max_tokens: Annotated[int, typer.Option(help="Longest sequence.")] = 512,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
     """Train a checkpoint; a run that was interrupted goes on where it was when called again with the same options.
 
-    Writes OUT/model (the published format, loads everywhere), OUT/loss.png and OUT/run.safetensors.
+    Writes OUT/model (the published format, loads everywhere), OUT/loss.png and, to go on from, OUT/run.safetensors.
     """
     if (data is None) == (feedback is None):
         raise typer.BadParameter("give either --data or --feedback")
     from model.checkpoint import load_checkpoint
+    from model.precision import choose_device
     from model.training.lora import LoraSettings
 
     lora = LoraSettings(rank=lora_rank, alpha=2 * lora_rank) if lora_rank else None
     checkpoint = load_checkpoint(model_folder(model), max_tokens=max_tokens)
+    checkpoint.model.to(choose_device(device))
     if feedback is not None:
         from model.training.feedback import read_feedback
         from model.training.reinforcement import FeedbackSettings, train_from_feedback
 
+        defaults = FeedbackSettings()
         answered = train_from_feedback(
             checkpoint,
             list(read_feedback(feedback)),
             out,
             FeedbackSettings(
-                epochs=epochs,
-                batch_size=batch_size,
-                encoder_learning_rate=encoder_lr,
+                epochs=defaults.epochs if epochs is None else epochs,
+                batch_size=defaults.batch_size if batch_size is None else batch_size,
+                encoder_learning_rate=defaults.encoder_learning_rate if encoder_lr is None else encoder_lr,
                 head_learning_rate=head_lr,
                 trained=trained,
                 lora=lora,
+                dtype=dtype,
                 seed=seed,
             ),
             report=typer.echo,
         )
         folder, history, figure_name = answered.folder, answered.history, "mean reward"
+    elif trained == "projection":
+        from model.training.projection import train_projection
+
+        assert data is not None
+        if dev is not None:
+            raise typer.BadParameter("--trained projection makes no choice that --dev could help with: leave it out")
+        fitted = train_projection(checkpoint, read_all(data, labels, "train"), out, report=typer.echo)
+        folder, history, figure_name = fitted.folder, fitted.history, ""
     else:
         from model.training.augmentation import Augmentation
         from model.training.data import read_label_knowledge
@@ -92,14 +120,15 @@ def train(
             read_all(data, labels, "train"),
             out,
             TrainingSettings(
-                epochs=epochs,
-                batch_size=batch_size,
+                epochs=10 if epochs is None else epochs,
+                batch_size=16 if batch_size is None else batch_size,
                 accumulation_steps=accumulate,
-                encoder_learning_rate=encoder_lr,
+                encoder_learning_rate=5e-5 if encoder_lr is None else encoder_lr,
                 head_learning_rate=head_lr,
                 trained=trained,
                 lora=lora,
                 gamma=gamma,
+                listwise_weight=listwise,
                 in_batch_negatives=negatives,
                 augmentation=Augmentation(*[augment] * 5, shuffle=1.0),
                 kept_share=keep,

@@ -8,7 +8,7 @@ from support.reference import Reference, tiny_bert, write_reference
 from torch.nn import functional as F
 
 from model.checkpoint import load_checkpoint
-from model.training.batches import bind, score_examples
+from model.training.batches import bind, prepare_label_sets, score_examples
 from model.training.data import TrainingExample
 
 LABELS = ("billing", "a bug in the app", "praise")
@@ -65,3 +65,16 @@ def test_scores_come_back_in_the_order_of_the_examples(tmp_path: Path) -> None:
     alone = [score_examples(checkpoint.model, checkpoint.tokenizers, [example])[0] for example in EXAMPLES]
     for first, second in zip(together, alone, strict=True):
         torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+
+
+def test_label_sets_of_a_frozen_model_give_the_logits_of_fresh_ones(tmp_path: Path) -> None:
+    folder = write_reference(tmp_path / "checkpoint", label_encoder=tiny_bert(), architecture_type="bi-encoder")
+    checkpoint = load_checkpoint(folder)
+    other = TrainingExample("a late parcel", ("praise", "delivery"), (0.0, 1.0))
+    examples = [*EXAMPLES, other]
+    frozen = prepare_label_sets(checkpoint.model, checkpoint.tokenizers, examples, frozen=True)
+    assert all(item.vectors is not None for item in frozen.values())
+    with torch.no_grad():
+        fresh = checkpoint.model(bind(checkpoint.model, checkpoint.tokenizers, examples).passes).logits
+        reused = checkpoint.model(bind(checkpoint.model, checkpoint.tokenizers, examples, frozen).passes).logits
+    torch.testing.assert_close(reused, fresh, rtol=0, atol=1e-6)

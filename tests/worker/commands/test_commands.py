@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from support.reference import tiny_bert, write_reference
 from support.tiny_checkpoint import write_tiny_checkpoint
 from typer.testing import CliRunner
 
@@ -110,3 +111,29 @@ def test_a_label_the_policy_does_not_know_is_named_with_its_line(app: typer.Type
     assert result.exit_code == 1
     assert "labelled.jsonl:1" in result.output
     assert "vowel" in result.output
+
+
+def test_train_fits_the_projection_of_a_bi_encoder_and_refuses_what_it_cannot_use(
+    app: typer.Typer, tmp_path: Path, model: str
+) -> None:
+    bi_encoder = write_reference(
+        tmp_path / "bi", label_encoder=tiny_bert(), architecture_type="bi-encoder", normalize_features=True
+    )
+    data, out = _data(tmp_path), str(tmp_path / "run")
+    options = ["--data", data, "--out", out, "--trained", "projection", "--model"]
+    shown = _run(app, "train", *options, str(bi_encoder))
+    assert f"{len(TEXTS)} of {len(TEXTS)} texts encoded" in shown
+    assert load_checkpoint(tmp_path / "run" / "model").digest != load_checkpoint(bi_encoder).digest
+    assert (tmp_path / "run" / "loss.png").is_file()
+    for refused, words in ([model], "needs a bi-encoder"), ([str(bi_encoder), "--dev", data], "leave it out"):
+        result = CliRunner().invoke(app, ["train", *options, *refused])
+        assert result.exit_code != 0
+        assert words in " ".join(result.output.split())
+
+
+def test_feedback_refuses_the_projection(app: typer.Typer, tmp_path: Path, model: str) -> None:
+    path = _rows(tmp_path / "feedback.jsonl", [{"text": "aei", "labels": LABELS, "accepted": ["vowels"]}])
+    options = ["--feedback", path, "--out", str(tmp_path / "run"), "--model", model, "--trained", "projection"]
+    result = CliRunner().invoke(app, ["train", *options])
+    assert result.exit_code == 1
+    assert "trained must be one of all, labels, heads with feedback" in result.output
