@@ -24,7 +24,7 @@ ANCHOR_WORDS = 24
 ANCHOR_TEMPERATURE = 0.05
 ANCHOR_WEIGHT = 1.0
 DISTILLED_PER_STEP = 64
-TEACHER_TEMPLATES = ("{}", "This text is about {}.", "a text labelled {}")
+TEACHER_TEMPLATES = ("This text is about {}.", "a text labelled {}", "topic: {}", "a message about {}")
 CHECKPOINT_EVERY = 50
 
 Report = Callable[[str], None]
