@@ -6,11 +6,12 @@ import torch
 from support.reference import tiny_bert, write_reference
 
 from model.checkpoint import Checkpoint, load_checkpoint
+from model.training import reinforcement
 from model.training.batches import score_examples
 from model.training.errors import DataError, TrainingError
 from model.training.feedback import Feedback
-from model.training.ppo import PpoSettings
-from model.training.reinforcement import FeedbackSettings, train_from_feedback
+from model.training.ppo import PpoLoss, PpoSettings, Rollout, ppo_loss
+from model.training.reinforcement import FeedbackSettings, human_reward, train_from_feedback
 
 LABELS = ("good", "bad")
 FEEDBACK = [
@@ -85,3 +86,46 @@ def test_a_run_with_other_settings_does_not_go_on(tmp_path: Path) -> None:
     train_from_feedback(_checkpoint(tmp_path / "base"), FEEDBACK, tmp_path / "run", dataclasses.replace(FAST, epochs=1))
     with pytest.raises(TrainingError, match="other settings"):
         train_from_feedback(_checkpoint(tmp_path / "base"), FEEDBACK, tmp_path / "run", FAST)
+
+
+def test_the_value_head_knows_what_the_model_earns_before_the_first_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def spy(logits: torch.Tensor, values: torch.Tensor, rollout: Rollout, settings: PpoSettings) -> PpoLoss:
+        seen.append((values.detach(), rollout.rewards.mean(0)))
+        return ppo_loss(logits, values, rollout, settings)
+
+    monkeypatch.setattr(reinforcement, "ppo_loss", spy)
+    train_from_feedback(
+        _checkpoint(tmp_path / "base"),
+        FEEDBACK,
+        tmp_path / "run",
+        dataclasses.replace(FAST, epochs=1),
+        reward=lambda choice: human_reward(choice) + 3,
+    )
+    values, earned = seen[0]
+    assert float((values - earned).abs().mean()) < 1
+
+
+def test_rates_rise_and_then_fall_to_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def spy(optimizer: torch.optim.AdamW, *arguments: object) -> None:
+        rates.append(optimizer.param_groups[0]["lr"] / FAST.encoder_learning_rate)
+        step(optimizer)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    settings = dataclasses.replace(FAST, epochs=10, warm_up_share=0.2, ppo=PpoSettings(inner_epochs=1))
+    train_from_feedback(_checkpoint(tmp_path / "base"), FEEDBACK, tmp_path / "run", settings)
+    assert rates[:2] == pytest.approx([0.5, 1.0])
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] == pytest.approx(1 / 8)
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("batch_size", 0), ("trained", "everything")])
+def test_settings_that_cannot_be_run_are_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(DataError, match=name):
+        dataclasses.replace(FAST, **{name: value})
