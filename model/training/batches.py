@@ -107,10 +107,14 @@ def score_examples(
     was_training = model.training
     model.eval()
     try:
-        label_sets = prepare_label_sets(model, tokenizers, examples, frozen=True)
+        label_sets: LabelSets = {}
         with torch.inference_mode():
             for start in range(0, len(examples), batch_size):
-                batch = bind(model, tokenizers, examples[start : start + batch_size], label_sets)
+                chosen = examples[start : start + batch_size]
+                if any(example.label_set.key not in label_sets for example in chosen):
+                    # Replaced, not added to: rows that each bring their own labels must not fill the memory.
+                    label_sets = prepare_label_sets(model, tokenizers, chosen, frozen=True)
+                batch = bind(model, tokenizers, chosen, label_sets)
                 logits = model(batch.passes).logits.float().cpu()
                 for index, scores in zip(batch.order, logits.split(list(batch.counts)), strict=True):
                     results[start + index] = scores.clone()

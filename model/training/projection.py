@@ -1,4 +1,4 @@
-"""A few examples per label: a linear map of the text vectors of a bi-encoder, found by convex optimisation in seconds.
+"""A few examples per label: a linear map of the text vectors of a bi-encoder, fitted by L-BFGS in seconds.
 
 Both towers stay as they are. With unit text vectors u, label vectors v and the scale s, the map M minimises
 
