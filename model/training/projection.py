@@ -23,7 +23,7 @@ from model.training.batches import bind, prepare_label_sets
 from model.training.data import IGNORED, TrainingExample, check_trainable
 from model.training.errors import TrainingError
 from model.training.state import History, save_model
-from model.training.supervised import Report, TrainingResult
+from model.training.supervised import Report, TrainingResult, report_labels_without_examples
 
 PRIOR_WEIGHT = 3.0
 """Chosen on development sets; from 1 to 10 the gain there hardly differs."""
@@ -62,6 +62,7 @@ def train_projection(
         TrainingError: the model is no bi-encoder that compares text and label vectors, or the disk is full.
     """
     check_trainable(examples)
+    report_labels_without_examples(examples, report)
     features = frozen_features(checkpoint, examples, report)
     history = History()
     change = fit_change(features, history)

@@ -111,8 +111,7 @@ def train(
             full, or `out` holds a run with other settings.
     """
     check_trainable(examples)
-    if missing := labels_without_examples(examples):
-        report(f"{len(missing)} labels are true in no example, {missing[0]!r} first: they are only learnt as false")
+    report_labels_without_examples(examples, report)
     model = checkpoint.model
     start = {name: value.detach().clone() for name, value in model.named_parameters()}
     choose_trainable(model, settings.trained, settings.lora)
@@ -129,6 +128,12 @@ def train(
     model.eval()
     folder = save_model(checkpoint, out / "model")
     return TrainingResult(folder, run.state.history, run.state.best, stopped_early)
+
+
+def report_labels_without_examples(examples: Sequence[TrainingExample], report: Report) -> None:
+    """Say which labels can only be learnt as false."""
+    if missing := labels_without_examples(examples):
+        report(f"labels true in no example, which are only learnt as false: {len(missing)}, {missing[0]!r} first")
 
 
 class _Run:

@@ -112,3 +112,9 @@ def test_examples_without_a_true_label_are_refused(tmp_path: Path) -> None:
     nothing = [dataclasses.replace(one, targets=(0.0, 0.0, 0.0)) for one in EXAMPLES]
     with pytest.raises(DataError):
         train_projection(_bi_encoder(tmp_path / "base"), nothing, tmp_path / "run")
+
+
+def test_a_label_that_is_true_in_no_example_is_named(tmp_path: Path) -> None:
+    said: list[str] = []
+    train_projection(_bi_encoder(tmp_path / "base"), EXAMPLES[:4], tmp_path / "run", report=said.append)
+    assert "labels true in no example, which are only learnt as false: 1, 'both' first" in said
