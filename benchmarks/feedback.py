@@ -13,7 +13,6 @@ import shutil
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +30,10 @@ from model.errors import ModelError
 from model.training.batches import score_examples
 from model.training.data import TrainingExample
 from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
-from model.training.evaluation import argmax_choice, macro_f1, sigmoid
+from model.training.evaluation import argmax_choice, macro_f1
 from model.training.feedback import Feedback
 from model.training.reinforcement import FeedbackSettings, train_from_feedback
+from model.training.rewards import Choice, balanced_agreement
 
 MODULE = "benchmarks.feedback"
 CANDIDATES = 3
@@ -98,17 +98,21 @@ def answer(generator: random.Random, text: str, labels: tuple[str, ...], gold: t
     return Feedback(text, labels, accepted=(shown,)) if shown in true else Feedback(text, labels, rejected=(shown,))
 
 
-def measure(checkpoint: Checkpoint, dataset: Dataset, test: Sequence[TrainingExample]) -> tuple[float, float]:
+def measure(checkpoint: Checkpoint, test: Sequence[TrainingExample]) -> tuple[float, float]:
     """Expected balanced agreement of drawn decisions with gold, from -1 to 1, and macro-F1 of the highest label."""
-    logits = np.stack([one.numpy() for one in score_examples(checkpoint.model, checkpoint.tokenizers, test)])
-    truth = np.array([one.targets for one in test]) >= 0.5
-    p = sigmoid(logits)
-    agreement = np.where(truth, 2 * p - 1, 1 - 2 * p)
-    sides = np.stack([np.where(side, agreement, np.nan) for side in (truth, ~truth)])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a text without a true label has only one side
-        reward = np.nanmean(np.nanmean(sides, axis=2), axis=0)
-    return float(reward.mean()), macro_f1(argmax_choice(logits), truth)
+    logits = torch.stack(score_examples(checkpoint.model, checkpoint.tokenizers, test))
+    truth = torch.tensor([one.targets for one in test])
+    probabilities = logits.sigmoid().flatten()
+    # The reward is linear in each decision: of the probabilities it is what decisions drawn from them earn on average.
+    expected = Choice(
+        actions=probabilities,
+        probabilities=probabilities,
+        truth=truth.flatten(),
+        candidates=torch.zeros_like(probabilities, dtype=torch.bool),
+        text_index=torch.arange(len(test)).repeat_interleave(truth.shape[1]),
+        texts=len(test),
+    )
+    return float(balanced_agreement(expected).mean()), macro_f1(argmax_choice(logits.numpy()), truth.numpy() >= 0.5)
 
 
 def run_once(
@@ -117,7 +121,7 @@ def run_once(
     """Collect answers, train from them, measure."""
     checkpoint = load_checkpoint(model, max_tokens=max_tokens)
     test = [_example(dataset, row) for row in shuffled(dataset.test, rows)]
-    before = measure(checkpoint, dataset, test)
+    before = measure(checkpoint, test)
     chosen = choose_shots(dataset, answers, seed)
     shown = score_examples(checkpoint.model, checkpoint.tokenizers, [_example(dataset, row) for row in chosen])
     generator = random.Random(f"answers-{seed}")
@@ -132,7 +136,7 @@ def run_once(
     finally:
         shutil.rmtree(out, ignore_errors=True)
     seconds = time.monotonic() - began_at
-    after = measure(checkpoint, dataset, test)
+    after = measure(checkpoint, test)
     return FeedbackFigures(dataset.name, seed, len(feedback), before[0], after[0], before[1], after[1], seconds)
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn.attention.varlen import varlen_attn
 
 LARGEST_HEAD = 256
 FIRST_CAPABILITY = (8, 0)
@@ -40,8 +41,6 @@ def flash_attention(
     query_bounds, key_bounds: cumulated rows of each sequence. With `causal` or a `window` (largest distance seen) a
     sequence must have as many queries as keys, as the kernel knows no other positions.
     """
-    from torch.nn.attention.varlen import varlen_attn  # torch has no such kernel where it has no CUDA
-
     longest = _longest(key_bounds)
     seen = -1 if window is None or window >= longest else window
     attended = varlen_attn(

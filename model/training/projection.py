@@ -81,7 +81,7 @@ def frozen_features(
     """Encode every text once and every label once.
 
     Raises:
-        TrainingError: see `train_projection`.
+        TrainingError: the model is none that `train_projection` takes, or its vectors are not finite.
     """
     model = checkpoint.model.eval()
     _text_projector(checkpoint)
@@ -113,7 +113,12 @@ def frozen_features(
         targets[row, indices] = truth.clamp_min(0.0)
     targets /= targets.sum(1, keepdim=True)
     scale = model.get_parameter("model.logit_scale").item()
-    return Features(torch.cat(texts).clone(), torch.stack(vectors).clone(), targets, asked, scale)
+    features = Features(torch.cat(texts).clone(), torch.stack(vectors).clone(), targets, asked, scale)
+    if not all(torch.isfinite(values).all() for values in (features.texts, features.labels)):
+        raise TrainingError(
+            "the model gives vectors that are not finite: its weights are broken, use another checkpoint"
+        )
+    return features
 
 
 def fit_change(features: Features, history: History, *, prior_weight: float = PRIOR_WEIGHT) -> Tensor:
@@ -134,8 +139,6 @@ def fit_change(features: Features, history: History, *, prior_weight: float = PR
         return loss
 
     optimizer.step(closure)
-    if not torch.isfinite(change).all():
-        raise TrainingError("the projection is not finite; look for broken rows")
     return change.detach()
 
 

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from model.checkpoint import Checkpoint, GliclassModel
 from model.head import Scores
-from model.training.batches import BoundBatch, bind, mixed_precision, score_examples
+from model.training.batches import BoundBatch, bind, mixed_precision
 from model.training.errors import DataError, TrainingError
 from model.training.feedback import Feedback
 from model.training.lora import LoraSettings, merge_lora
 from model.training.losses import partial_label_loss
-from model.training.ppo import PpoSettings, draw_rollout, ppo_loss, value_term
+from model.training.ppo import PpoSettings, draw_rollout, ppo_loss
 from model.training.rewards import Choice, Reward, balanced_agreement, within_candidates
 from model.training.state import History, load_state, run_identity, save_model, save_state
 from model.training.supervised import PARTS, build_optimizer, choose_trainable, rate_at
@@ -80,11 +80,10 @@ class ValueHead(nn.Module):
         self.layers = nn.Sequential(nn.Linear(feature_size + 3, 32), nn.Tanh(), nn.Linear(32, 1))
         nn.init.zeros_(self.layers[-1].weight)  # pyright: ignore[reportArgumentType]
 
-    def forward(self, scores: Scores, counts: Sequence[int]) -> Tensor:
-        """[texts] from the model's scores of them."""
-        logits = scores.logits.detach().float().split(list(counts))
-        shape = torch.stack([torch.stack([one.max(), one.mean(), one.sigmoid().sum()]) for one in logits])
-        text = scores.text.detach().float()
+    def forward(self, logits: Tensor, text: Tensor, counts: Sequence[int]) -> Tensor:
+        """[texts] from the model's float32 logits [labels] of them, their features, and the labels of each."""
+        each = logits.detach().split(list(counts))
+        shape = torch.stack([torch.stack([one.max(), one.mean(), one.sigmoid().sum()]) for one in each])
         if len(text) != len(counts):  # the pooling "pass" keeps a row per token
             text = text.mean(0, keepdim=True).expand(len(counts), -1)
         return self.layers(torch.cat([self.norm(text), shape], dim=1))[:, 0]
@@ -122,7 +121,8 @@ def train_from_feedback(
     if not feedback:
         raise DataError("the feedback file holds no row")
     model = checkpoint.model.eval()
-    reference = score_examples(model, checkpoint.tokenizers, [item.example for item in feedback])
+    given = _score_given(checkpoint, feedback, settings.batch_size)
+    reference = _logits_by_item(given)
     torch.manual_seed(settings.seed)
     policy = _Policy(model)
     choose_trainable(model, settings.trained, settings.lora)
@@ -140,7 +140,7 @@ def train_from_feedback(
     state_path = out / "run.safetensors"
     state = load_state(state_path, policy, optimizer, identity)
     if state.update == 0:
-        _fit_value_head(policy, checkpoint, feedback, settings, reward)
+        _fit_value_head(policy.value_head, given, feedback, settings, reward)
     for epoch in range(state.update, settings.epochs):
         earned = _epoch(policy, checkpoint, feedback, reference, optimizer, settings, reward, epoch, state.history)
         state.history.figures.append((epoch + 1, earned))
@@ -152,45 +152,77 @@ def train_from_feedback(
     return FeedbackResult(save_model(checkpoint, out / "model"), state.history)
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A batch of feedback under the model as it was given; no class vectors, which would fill the memory.
+
+    Attributes:
+        items: which feedback, in the order of the rest.
+        bound: its passes and targets.
+        logits, text: float32 [labels] and text features on the CPU.
+    """
+
+    items: tuple[int, ...]
+    bound: BoundBatch
+    logits: Tensor
+    text: Tensor
+
+
+def _score_given(checkpoint: Checkpoint, feedback: Sequence[Feedback], batch_size: int) -> list[_Given]:
+    """All feedback once through the model, which is not changed."""
+    given = []
+    for start in range(0, len(feedback), batch_size):
+        chosen = feedback[start : start + batch_size]
+        bound = bind(checkpoint.model, checkpoint.tokenizers, [item.example for item in chosen])
+        with torch.no_grad():
+            logits, text = _on_cpu(checkpoint.model(bound.passes))
+        given.append(_Given(tuple(start + index for index in bound.order), bound, logits, text))
+    return given
+
+
+def _logits_by_item(given: Sequence[_Given]) -> dict[int, Tensor]:
+    return {
+        index: logits
+        for batch in given
+        for index, logits in zip(batch.items, batch.logits.split(list(batch.bound.counts)), strict=True)
+    }
+
+
 def _fit_value_head(
-    policy: _Policy,
-    checkpoint: Checkpoint,
+    value_head: ValueHead,
+    given: Sequence[_Given],
     feedback: Sequence[Feedback],
     settings: FeedbackSettings,
     reward: Reward,
 ) -> None:
     """Teach the value head what the given model earns, before its expectations move the policy."""
     generator = torch.Generator().manual_seed(settings.seed)
-    seen = []
-    for start in range(0, len(feedback), settings.batch_size):
-        chosen = feedback[start : start + settings.batch_size]
-        bound = bind(policy.model, checkpoint.tokenizers, [item.example for item in chosen])
-        with torch.no_grad():
-            scores = _on_cpu(policy.model(bound.passes))
-        candidates = _candidates([chosen[index] for index in bound.order])
+    earned = []
+    for batch in given:
         rollout = draw_rollout(
-            scores.logits,
-            torch.zeros(len(chosen)),
-            scores.logits,
-            bound.targets,
-            candidates,
-            bound.counts,
+            batch.logits,
+            torch.zeros(len(batch.items)),
+            batch.logits,
+            batch.bound.targets,
+            _candidates([feedback[index] for index in batch.items]),
+            batch.bound.counts,
             reward,
             settings.ppo.samples,
             generator,
         )
-        seen.append((scores, bound.counts, rollout))
-    optimizer = torch.optim.Adam(policy.value_head.parameters(), lr=settings.value_learning_rate)
+        earned.append(rollout.rewards.mean(0))
+    optimizer = torch.optim.Adam(value_head.parameters(), lr=settings.value_learning_rate)
     for _ in range(VALUE_WARM_UP_EPOCHS):
-        for scores, counts, rollout in seen:
+        for batch, rewards in zip(given, earned, strict=True):
             optimizer.zero_grad()
-            value_term(policy.value_head(scores, counts), rollout).backward()
+            expected = value_head(batch.logits, batch.text, batch.bound.counts)
+            (rewards - expected).square().mean().backward()
             optimizer.step()
 
 
-def _on_cpu(scores: Scores) -> Scores:
-    """Rewards and the loss are a few numbers per label: they stay on the CPU, wherever the model runs."""
-    return replace(scores, logits=scores.logits.float().cpu(), text=scores.text.detach().float().cpu())
+def _on_cpu(scores: Scores) -> tuple[Tensor, Tensor]:
+    """Logits and text features: rewards and the loss are few numbers, and stay on the CPU wherever the model runs."""
+    return scores.logits.float().cpu(), scores.text.detach().float().cpu()
 
 
 def _candidates(feedback: Sequence[Feedback]) -> Tensor:
@@ -202,7 +234,7 @@ def _epoch(
     policy: _Policy,
     checkpoint: Checkpoint,
     feedback: Sequence[Feedback],
-    reference: Sequence[Tensor],
+    reference: Mapping[int, Tensor],
     optimizer: torch.optim.Optimizer,
     settings: FeedbackSettings,
     reward: Reward,
@@ -247,12 +279,11 @@ def _update(
     trained = [value for group in optimizer.param_groups for value in group["params"]]
     for _ in range(settings.ppo.inner_epochs):
         with mixed_precision(settings.dtype, device):
-            scores = policy.model(bound.passes)
-        scores = _on_cpu(scores)
-        values = policy.value_head(scores, bound.counts)
+            logits, text = _on_cpu(policy.model(bound.passes))
+        values = policy.value_head(logits, text, bound.counts)
         if rollout is None:
             rollout = draw_rollout(
-                scores.logits.detach(),
+                logits.detach(),
                 values,
                 reference,
                 bound.targets,
@@ -262,8 +293,8 @@ def _update(
                 settings.ppo.samples,
                 generator,
             )
-        loss = ppo_loss(scores.logits, values, rollout, settings.ppo).total
-        loss = loss + settings.partial_label_weight * partial_label_loss(scores.logits, candidates, bound.counts)
+        loss = ppo_loss(logits, values, rollout, settings.ppo).total
+        loss = loss + settings.partial_label_weight * partial_label_loss(logits, candidates, bound.counts)
         if not torch.isfinite(loss):
             raise TrainingError("the loss is not finite; lower the learning rates")
         optimizer.zero_grad()

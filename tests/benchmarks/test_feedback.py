@@ -1,12 +1,18 @@
 """The simulated person answers truly, and the interval is Student's."""
 
 import random
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.feedback import FeedbackFigures, answer, interval, summarise
+from benchmarks import feedback
+from benchmarks.feedback import FeedbackFigures, answer, interval, measure, summarise
+from model.checkpoint import Checkpoint
+from model.training.data import TrainingExample
 
 LABELS = ("a", "b", "c", "d")
 
@@ -46,3 +52,12 @@ def test_the_summary_is_by_set() -> None:
     assert summary["seeds"] == 2
     assert summary["reward_gain"] == pytest.approx(0.15)
     assert summary["macro_f1_gain"] == pytest.approx(0.1)
+
+
+def test_the_reward_of_a_sure_model_is_its_balanced_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    sure = [torch.tensor([50.0, -50.0, -50.0]), torch.tensor([-50.0, -50.0, 50.0]), torch.tensor([-50.0, -50.0, -50.0])]
+    truth = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)]
+    monkeypatch.setattr(feedback, "score_examples", lambda *_: sure)
+    test = [TrainingExample("text", LABELS[:3], targets) for targets in truth]
+    reward, _ = measure(cast(Checkpoint, SimpleNamespace(model=None, tokenizers=None)), test)
+    assert reward == pytest.approx((1 + (-1 + 0) / 2 + 1) / 3)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.reference import byte_level_tokenizer, tiny_bert, unigram_tokenizer, write_reference
-from transformers import DebertaV2Config, ModernBertConfig, Qwen3Config, T5Config
+from support.reference import byte_level_tokenizer, tiny_bert, unigram_tokenizer, write_qwen, write_reference
+from transformers import DebertaV2Config, ModernBertConfig, T5Config
 
 from model.checkpoint import load_checkpoint
 from model.flash_attention import takes_flash
@@ -78,27 +78,7 @@ def write_checkpoint(name: str, folder: Path) -> Path:
         return write_reference(
             folder, encoder, tokenizer=tokenizer, spread=1.5, architecture_type="encoder-decoder", scorer_type="simple"
         )
-    tokenizer = byte_level_tokenizer()
-    decoder = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=16,
-        pad_token_id=0,
-    )
-    return write_reference(
-        folder,
-        decoder,
-        tokenizer=tokenizer,
-        architecture_type="decoder-kv",
-        scorer_type="decoder-kv",
-        sep_token_index=tokenizer.convert_tokens_to_ids("<<SEP>>"),
-        scorer_mlp_hidden_size=32,
-        scorer_encoder_num_layers=1,
-    )
+    return write_qwen(folder)
 
 
 FAMILIES = (
@@ -195,11 +175,12 @@ def test_a_run_on_the_device_goes_on_where_it_was_stopped(tmp_path: Path) -> Non
 
 
 def test_feedback_raises_the_reward_on_the_device(tmp_path: Path) -> None:
-    folder = write_reference(tmp_path / "base", label_encoder=tiny_bert(), architecture_type="bi-encoder")
+    # Weights as the reference draws them: a model that is sure of everything tries nothing else.
+    folder = write_reference(tmp_path / "base", label_encoder=tiny_bert(), architecture_type="bi-encoder", spread=1.0)
     checkpoint = load_checkpoint(folder)
     checkpoint.model.to("cuda")
     before = copy.deepcopy(checkpoint.model.state_dict())
-    feedback = [Feedback(text, LABELS, corrected=(LABELS[index % 3],)) for index, text in enumerate(TEXTS)]
+    feedback = [Feedback(text, LABELS, corrected=(LABELS[0],)) for text in TEXTS]
     settings = FeedbackSettings(epochs=10, batch_size=6, encoder_learning_rate=3e-3, head_learning_rate=3e-3)
     result = train_from_feedback(checkpoint, feedback, tmp_path / "run", settings)
     rewards = [reward for _, reward in result.history.figures]

@@ -15,7 +15,7 @@ from gliclass.pipeline import (
     UniEncoderZeroShotClassificationPipeline,
 )
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, PreTrainedConfig, PreTrainedTokenizerFast
+from transformers import BertConfig, PreTrainedConfig, PreTrainedTokenizerFast, Qwen3Config
 
 from model import LabelSet
 from model.tokenizer import MARKERS
@@ -123,6 +123,34 @@ def write_reference(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def write_qwen(folder: Path, **fields: Any) -> Path:
+    """Let `gliclass` save a random decoder-kv of two narrow Qwen3 layers; `fields` as in `write_reference`."""
+    tokenizer = byte_level_tokenizer()
+    decoder = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        pad_token_id=0,
+    )
+    return write_reference(
+        folder,
+        decoder,
+        tokenizer=tokenizer,
+        **{
+            "architecture_type": "decoder-kv",
+            "scorer_type": "decoder-kv",
+            "sep_token_index": tokenizer.convert_tokens_to_ids("<<SEP>>"),
+            "scorer_mlp_hidden_size": 32,
+            "scorer_encoder_num_layers": 1,
+            **fields,
+        },
+    )
 
 
 class Reference:

@@ -8,9 +8,8 @@ from gliclass import GLiClassModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.parity import assert_parity, label_sets, long_texts, many_labels, texts
-from support.reference import Reference, byte_level_tokenizer, write_reference
+from support.reference import Reference, write_qwen
 from support.weights import logit_scale, scale_weights
-from transformers import Qwen3Config
 
 from model import CheckpointError, LabelSet, Scorer
 from model.architectures.decoder_kv import DecoderKv
@@ -28,32 +27,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_qwen(folder: Path, **fields: Any) -> Path:
-    tokenizer = byte_level_tokenizer()
-    decoder = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=16,
-        pad_token_id=0,
-    )
-    written = write_reference(
-        folder,
-        decoder,
-        tokenizer=tokenizer,
-        **{
-            "architecture_type": "decoder-kv",
-            "scorer_type": "decoder-kv",
-            "sep_token_index": tokenizer.convert_tokens_to_ids("<<SEP>>"),
-            "scorer_mlp_hidden_size": 32,
-            "scorer_encoder_num_layers": 1,
-            **fields,
-        },
-    )
-    return scale_weights(written, SCALES)
+def write_strong_qwen(folder: Path, **fields: Any) -> Path:
+    """Heads strong enough for the logits to spread."""
+    return scale_weights(write_qwen(folder, **fields), SCALES)
 
 
 class Pair(NamedTuple):
@@ -64,7 +40,7 @@ class Pair(NamedTuple):
 
 @pytest.fixture(scope="module", params=sorted(VARIANTS))
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    folder = write_qwen(tmp_path_factory.mktemp("qwen"), **VARIANTS[request.param])
+    folder = write_strong_qwen(tmp_path_factory.mktemp("qwen"), **VARIANTS[request.param])
     scorer = Scorer.load(folder, dtype="float32", max_tokens=WINDOW)
     return Pair(scorer, Reference(folder, WINDOW), logit_scale(scorer))
 
@@ -82,14 +58,14 @@ def test_a_text_beyond_the_window_is_cut_as_the_reference_cuts_it(pair: Pair, te
 
 
 def test_two_hundred_labels_equal_the_reference(tmp_path: Path) -> None:
-    folder = write_qwen(tmp_path)
+    folder = write_strong_qwen(tmp_path)
     scorer, reference = Scorer.load(folder, dtype="float32"), Reference(folder, 1024)
     assert_parity(scorer, reference, [("a text", [many_labels(200), many_labels(1)])])
 
 
 def test_the_steps_of_the_recurrence_are_there_for_training(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(
-        write_qwen(tmp_path, recurrent_steps=3, recurrent_min_steps=3, recurrent_read_text=True)
+        write_strong_qwen(tmp_path, recurrent_steps=3, recurrent_min_steps=3, recurrent_read_text=True)
     )
     scorer = Scorer(checkpoint, dtype="float32")
     prepared = [scorer.prepare(many_labels(count)) for count in (2, 3)]
@@ -105,7 +81,7 @@ def test_the_steps_of_the_recurrence_are_there_for_training(tmp_path: Path) -> N
 
 
 def test_the_reference_loads_what_is_saved(tmp_path: Path) -> None:
-    folder = write_qwen(tmp_path / "theirs", recurrent_steps=2, recurrent_read_text=True)
+    folder = write_strong_qwen(tmp_path / "theirs", recurrent_steps=2, recurrent_read_text=True)
     saved = save_checkpoint(load_checkpoint(folder), tmp_path / "ours")
     theirs, back = (GLiClassModel.from_pretrained(str(path)).state_dict() for path in (folder, saved))
     assert theirs.keys() == back.keys()
@@ -113,7 +89,7 @@ def test_the_reference_loads_what_is_saved(tmp_path: Path) -> None:
 
 
 def test_a_calibrated_checkpoint_equals_the_reference(tmp_path: Path) -> None:
-    folder = write_qwen(tmp_path, use_calibrator=True, calibrator_hidden_size=8, calibrator_use_bias=True)
+    folder = write_strong_qwen(tmp_path, use_calibrator=True, calibrator_hidden_size=8, calibrator_use_bias=True)
     batch = [("a text", [many_labels(3), LabelSet(("x",))]), ("", [many_labels(2)])]
     assert_parity(Scorer.load(folder, dtype="float32"), Reference(folder), batch)
 
@@ -127,7 +103,7 @@ def test_a_calibrated_checkpoint_equals_the_reference(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_work_is_refused(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
-    folder = write_qwen(tmp_path)
+    folder = write_strong_qwen(tmp_path)
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
     with pytest.raises(CheckpointError, match=message):
@@ -136,7 +112,7 @@ def test_what_cannot_work_is_refused(tmp_path: Path, fields: dict[str, Any], mes
 
 def test_it_runs_in_bfloat16(tmp_path: Path) -> None:
     scorer = Scorer.load(
-        write_qwen(tmp_path, recurrent_steps=3, recurrent_read_text=True), dtype="bfloat16", deviation_limit=1.0
+        write_strong_qwen(tmp_path, recurrent_steps=3, recurrent_read_text=True), dtype="bfloat16", deviation_limit=1.0
     )
     assert scorer.dtype == torch.bfloat16
     assert 0 < scorer.deviation < 0.05

@@ -118,3 +118,12 @@ def test_a_label_that_is_true_in_no_example_is_named(tmp_path: Path) -> None:
     said: list[str] = []
     train_projection(_bi_encoder(tmp_path / "base"), EXAMPLES[:4], tmp_path / "run", report=said.append)
     assert "labels true in no example, which are only learnt as false: 1, 'both' first" in said
+
+
+def test_broken_weights_are_said_to_be_broken_and_nothing_is_written(tmp_path: Path) -> None:
+    base = _bi_encoder(tmp_path / "base")
+    with torch.no_grad():
+        base.model.get_parameter("model.text_projector.linear_1.weight")[0, 0] = torch.nan
+    with pytest.raises(TrainingError, match="not finite: its weights are broken"):
+        train_projection(base, EXAMPLES, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
