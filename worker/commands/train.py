@@ -74,7 +74,10 @@ def train(
     from model.checkpoint import load_checkpoint
     from model.precision import choose_device
     from model.training.lora import LoraSettings
+    from model.training.supervised import PARTS
 
+    if trained not in (*PARTS, "projection"):
+        raise DataError(f"--trained must be one of {', '.join(PARTS)} or projection, got {trained!r}")
     lora = LoraSettings(rank=lora_rank, alpha=2 * lora_rank) if lora_rank else None
     checkpoint = load_checkpoint(model_folder(model), max_tokens=max_tokens)
     checkpoint.model.to(choose_device(device))

@@ -137,3 +137,12 @@ def test_feedback_refuses_the_projection(app: typer.Typer, tmp_path: Path, model
     result = CliRunner().invoke(app, ["train", *options])
     assert result.exit_code == 1
     assert "trained must be one of all, labels, heads with feedback" in result.output
+
+
+def test_an_unknown_part_to_train_is_refused_with_all_that_there_are(
+    app: typer.Typer, tmp_path: Path, model: str
+) -> None:
+    options = ["--data", _data(tmp_path), "--out", str(tmp_path / "run"), "--model", model, "--trained", "projecton"]
+    result = CliRunner().invoke(app, ["train", *options])
+    assert result.exit_code == 1
+    assert "--trained must be one of all, labels, heads or projection, got 'projecton'" in result.output
