@@ -26,7 +26,7 @@ from worker.batcher import Batcher
 from worker.calibration import CostStore, calibrate, warm_up
 from worker.codec import RecordDecoder
 from worker.config import ConfigurationError, parse_policies, read_file
-from worker.consumer import BrokerRefusalError, DuplicateInstanceError
+from worker.consumer import AssignmentTimeoutError, BrokerRefusalError, DuplicateInstanceError
 from worker.cost_model import CostModel
 from worker.dead_letters import DeadLetters
 from worker.device import Device, DeviceError
@@ -60,6 +60,7 @@ REBALANCES_OF_SILENCE = 2
 CONFIGURATION_ERRORS = (ConfigurationError, MissingExporterError, PolicyError)
 EXPECTED_ERRORS = (
     AdminError,
+    AssignmentTimeoutError,
     BrokerRefusalError,
     DeviceError,
     DuplicateInstanceError,

@@ -44,6 +44,10 @@ class DuplicateInstanceError(Exception):
     """Another live process has this one's static group instance id."""
 
 
+class AssignmentTimeoutError(Exception):
+    """A new assignment could not be taken while the group still waits for this member."""
+
+
 class GroupConsumer(ConsumerRebalanceListener):
     """One member of the consumer group; owns the `Partition` objects of the current assignment.
 
@@ -225,8 +229,7 @@ class GroupConsumer(ConsumerRebalanceListener):
             return
         try:
             self._refuse_rival()
-            async with asyncio.timeout(self._settings.rebalance_timeout_seconds / 2):
-                await self._open(assigned)
+            await self._open_in_time(assigned)
         except Exception as error:
             if not self._failure.done():
                 self._failure.set_exception(error)
@@ -244,6 +247,18 @@ class GroupConsumer(ConsumerRebalanceListener):
                 f"another process keeps taking the place of this member: both have kafka.group_instance_id "
                 f"{instance_id!r} in group {self._settings.group_id!r}; give each replica its own, or none"
             )
+
+    async def _open_in_time(self, assigned: Collection[TopicPartition]) -> None:
+        limit_seconds = self._settings.rebalance_timeout_seconds / 2
+        try:
+            async with asyncio.timeout(limit_seconds):
+                await self._open(assigned)
+        except TimeoutError as error:
+            raise AssignmentTimeoutError(
+                f"{len(assigned)} assigned partition(s) were not opened at their committed offsets within "
+                f"{limit_seconds:g} s (half of kafka.rebalance_timeout_seconds): the brokers are slow, or this process "
+                "stood still; nothing is lost, start it again"
+            ) from error
 
     async def _open(self, assigned: Collection[TopicPartition]) -> None:
         if not assigned:

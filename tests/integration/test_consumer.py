@@ -13,13 +13,13 @@ from support.kafka import Record as KafkaRecord
 from support.kafka import admin_client, committed_offsets, create_topic, produce, unique_name
 
 from schemas.kafka_settings import KafkaSettings
-from worker.consumer import BrokerRefusalError, GroupConsumer, Record
+from worker.consumer import AssignmentTimeoutError, BrokerRefusalError, GroupConsumer, Record
 from worker.demo.kafka_properties import Listener
 from worker.demo.local_kafka import LocalKafka
 from worker.kafka_client import consumer_options
 from worker.message import Result
 from worker.partition import Partition, record_bytes
-from worker.publisher import AtLeastOncePublisher
+from worker.publisher import AtLeastOncePublisher, Publisher
 from worker.start_offset import OffsetLostError
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.tracing import NOT_TRACED
@@ -69,7 +69,9 @@ async def join(kafka: LocalKafka) -> AsyncIterator[Join]:
     """Start a member of a group; it leaves when the test ends."""
     async with AsyncExitStack() as stack:
 
-        async def start(topic: str, group: str, drain=nothing_to_drain, **settings) -> GroupConsumer:
+        async def start(
+            topic: str, group: str, drain=nothing_to_drain, publisher: Publisher = PUBLISHER, **settings
+        ) -> GroupConsumer:
             kafka_settings = KafkaSettings(
                 bootstrap_servers=[kafka.bootstrap_servers],
                 group_id=group,
@@ -83,7 +85,7 @@ async def join(kafka: LocalKafka) -> AsyncIterator[Join]:
                 [topic],
                 kafka_settings,
                 Metrics(),
-                publisher=PUBLISHER,
+                publisher=publisher,
                 opened=lambda partition: None,
                 drain=drain,
             )
@@ -287,6 +289,21 @@ async def test_a_reader_that_retention_overtakes_goes_on_behind_it_and_counts_wh
             offsets += [record.offset for _, record in await fetch(member, 1)]
     assert offsets[-3:] == [7, 8, 9]
     assert len(offsets) + member._metrics.records_skipped.labels(topic)._value.get() == 10
+
+
+async def test_partitions_that_cannot_be_opened_in_time_end_the_worker_with_the_setting_to_change(
+    kafka: LocalKafka, join: Join
+):
+    class StuckPublisher(AtLeastOncePublisher):
+        async def open(self, *_: object) -> None:
+            await asyncio.Event().wait()
+
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    stuck = StuckPublisher(AIOKafkaProducer, dead_letter_topic="dead", timeout_seconds=1.0)
+    member = await join(topic, group, publisher=stuck, rebalance_timeout_seconds=2)
+    with pytest.raises(AssignmentTimeoutError, match=r"within 1 s \(half of kafka\.rebalance_timeout_seconds\)"):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await member.failure()
 
 
 async def test_a_login_that_is_refused_ends_the_start_at_once():
