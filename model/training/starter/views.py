@@ -1,12 +1,37 @@
 """Ways of looking at a training set: its own labels, and coarser questions its gold labels also answer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from model.training.datasets import Dataset
-from model.training.starter.written_phrases import REVIEW_SUBJECTS
+from model.training.starter.phrases.opinions import REVIEW_SUBJECTS
+from model.training.starter.view_classes import (
+    ABUSE_WORDINGS,
+    CLEAR_EMOTIONS,
+    CLINC_DOMAINS,
+    CLINC_WORDINGS,
+    EKMAN,
+    EKMAN_WORDINGS,
+    EMERGENCY_WORDINGS,
+    FEELING_WORDINGS,
+    FINANCE_WORDINGS,
+    GRADE_WORDINGS,
+    HATE_WORDINGS,
+    INJECTION_WORDINGS,
+    NEGATIVE,
+    NEWS_WORDINGS,
+    OFFENSIVE_WORDINGS,
+    POSITIVE,
+    QUESTION_KINDS,
+    QUESTION_WORDINGS,
+    SAFETY_WORDINGS,
+    SENTIMENT_WORDINGS,
+    SPAM_WORDINGS,
+    URGENCY_WORDINGS,
+)
 
 REQUESTS, EMOTION, TOXICITY, TOPICS, MESSAGES = "requests", "emotion", "toxicity", "topics", "messages"
+QUESTIONS = "questions"
 
 FAMILY = {
     "bitext_customer_support": REQUESTS,
@@ -31,6 +56,12 @@ FAMILY = {
     "written_messages": MESSAGES,
     "written_support": REQUESTS,
     "written_prompts": TOXICITY,
+    "written_feelings": EMOTION,
+    "written_opinions": EMOTION,
+    "written_finance": EMOTION,
+    "written_abuse": TOXICITY,
+    "written_emergencies": TOPICS,
+    "written_questions": QUESTIONS,
 }
 
 KIND_OF_TEXT = {
@@ -52,173 +83,8 @@ KIND_OF_TEXT = {
 }
 
 WRITTEN_WEIGHT = 0.5
-
-POSITIVE = (
-    "admiration", "amusement", "approval", "caring", "excitement", "gratitude", "joy", "love", "optimism", "pride",
-    "relief",
-)  # fmt: skip
-NEGATIVE = (
-    "anger", "annoyance", "disappointment", "disapproval", "disgust", "embarrassment", "fear", "grief", "nervousness",
-    "remorse", "sadness",
-)  # fmt: skip
-
-SENTIMENT_WORDINGS = (
-    ("positive", "negative", "neutral"),
-    ("positive sentiment", "negative sentiment", "neutral sentiment"),
-    ("positive opinion", "negative opinion", "no opinion"),
-    ("good", "bad", "neither good nor bad"),
-    ("happy", "unhappy", "indifferent"),
-    ("favourable", "unfavourable", "factual"),
-    ("praise", "criticism", "statement of fact"),
-    ("likes it", "dislikes it", "does not say"),
-    ("satisfied", "dissatisfied", "neutral tone"),
-    ("optimistic tone", "pessimistic tone", "matter-of-fact"),
-    ("positive emotion", "negative emotion", "no emotion"),
-    ("great", "terrible", "okay"),
-    ("pleased", "upset", "calm"),
-    ("approving", "disapproving", "impartial"),
-    ("friendly", "hostile", "objective"),
-    ("positive review", "negative review", "mixed or neutral review"),
-    ("enthusiastic", "disappointed", "unemotional"),
-    ("very positive", "very negative", "neutral"),
-)
-
-EKMAN = {
-    "anger": ("anger", "annoyance", "disapproval"),
-    "disgust": ("disgust",),
-    "fear": ("fear", "nervousness"),
-    "joy": ("joy", "amusement", "approval", "excitement", "gratitude", "love", "optimism", "relief", "pride",
-            "admiration", "desire", "caring"),
-    "sadness": ("sadness", "disappointment", "embarrassment", "grief", "remorse"),
-    "surprise": ("surprise", "realization", "confusion", "curiosity"),
-    "neutral": ("neutral",),
-}  # fmt: skip
-EKMAN_WORDINGS = (
-    ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"),
-    ("angry", "disgusted", "afraid", "happy", "sad", "surprised", "no emotion"),
-    ("the speaker is angry", "the speaker is disgusted", "the speaker is scared", "the speaker is happy",
-     "the speaker is sad", "the speaker is surprised", "the speaker is calm"),
-)  # fmt: skip
-CLEAR_EMOTIONS = (
-    "anger",
-    "disgust",
-    "fear",
-    "joy",
-    "love",
-    "optimism",
-    "sadness",
-    "surprise",
-    "gratitude",
-    "amusement",
-)
-
-OFFENSIVE_WORDINGS = (
-    ("offensive", "not offensive"),
-    ("offensive language", "clean language"),
-    ("rude", "polite"),
-    ("insult", "no insult"),
-    ("toxic", "not toxic"),
-    ("toxic", "civil"),
-    ("abusive", "not abusive"),
-    ("abusive", "harmless"),
-    ("profanity", "no profanity"),
-    ("vulgar", "decent"),
-    ("harassment", "acceptable"),
-    ("bullying", "friendly"),
-    ("violates the rules", "follows the rules"),
-    ("inappropriate", "appropriate"),
-    ("unsafe", "safe"),
-)
-HATE_WORDINGS = (
-    ("hateful", "not hateful"),
-    ("hate speech", "not hate speech"),
-    ("hate speech", "acceptable speech"),
-    ("hatred", "no hatred"),
-    ("attacks a group of people", "does not attack anyone"),
-    ("discrimination", "no discrimination"),
-    ("bigotry", "harmless"),
-    ("hate", "neutral"),
-)
-
-GRADE_WORDINGS = (
-    ("very positive", "somewhat positive", "mixed", "somewhat negative", "very negative"),
-    ("excellent", "good", "average", "bad", "terrible"),
-    ("five stars", "four stars", "three stars", "two stars", "one star"),
-    ("loves it", "likes it", "has mixed feelings", "dislikes it", "hates it"),
-)
-SPAM_WORDINGS = (
-    ("spam", "not spam"),
-    ("spam", "ham"),
-    ("junk mail", "normal mail"),
-    ("unwanted advertising or fraud", "legitimate message"),
-    ("scam or spam", "genuine message"),
-    ("spam message", "ordinary message"),
-)
-URGENCY_WORDINGS = (
-    ("urgent", "can wait"),
-    ("urgent", "not urgent"),
-    ("high priority", "low priority"),
-    ("emergency", "routine"),
-    ("needs an answer now", "no hurry"),
-)
-SAFETY_WORDINGS = (
-    ("unsafe", "safe"),
-    ("harmful", "harmless"),
-    ("malicious", "benign"),
-    ("dangerous", "acceptable"),
-    ("harmful request", "ordinary request"),
-    ("should be refused", "should be answered"),
-)
-INJECTION_WORDINGS = (
-    ("prompt injection", "ordinary request"),
-    ("jailbreak", "benign"),
-    ("tries to override the instructions", "normal prompt"),
-    ("attack on the assistant", "legitimate use"),
-)
-NEWS_WORDINGS = (
-    ("sports", "politics", "business", "technology", "science", "health", "entertainment", "crime",
-     "environment and weather", "war and conflict", "education", "travel", "food", "religion", "cars"),
-    ("sport", "government and elections", "economy and companies", "computers and internet", "research", "medicine",
-     "film, music and celebrities", "law and police", "climate and nature", "military", "schools", "holidays",
-     "cooking", "faith", "automobiles"),
-    ("athletics and games", "political news", "finance", "tech", "scientific discovery", "illness and treatment",
-     "arts and culture", "criminal justice", "natural disaster", "armed conflict", "teaching", "tourism",
-     "eating and drinking", "spirituality", "vehicles"),
-)  # fmt: skip
-
-CLINC_DOMAINS = {
-    "banking": "account blocked|application status|balance|"
-    "bill balance|bill due|direct deposit|freeze account|interest rate|min payment|"
-    "order checks|pay bill|pin change|report fraud|routing|spending history|transactions|transfer",
-    "credit cards": "apr|card declined|credit limit|credit limit change|credit score|damaged card|expiration date|"
-    "improve credit score|international fees|new card|redeem rewards|replacement card duration|report lost card|"
-    "rewards balance",
-    "cooking and restaurants": "accept reservations|calories|cancel reservation|confirm reservation|cook time|"
-    "food last|how busy|ingredient substitution|ingredients list|meal suggestion|nutrition info|recipe|"
-    "restaurant reservation|restaurant reviews|restaurant suggestion",
-    "home and errands": "calendar|calendar update|next song|order|order status|play music|reminder|reminder update|"
-    "shopping list|shopping list update|smart home|todo list|todo list update|update playlist|what song",
-    "cars and driving": "current location|directions|distance|gas|gas type|jump start|last maintenance|mpg|"
-    "oil change how|oil change when|schedule maintenance|tire change|tire pressure|traffic|uber",
-    "travel": "book flight|book hotel|car rental|carry on|exchange rate|flight status|international visa|"
-    "lost luggage|plug type|timezone|translate|travel alert|travel notification|travel suggestion|vaccines",
-    "everyday tools": "alarm|calculator|date|definition|find phone|flip coin|make call|measurement conversion|"
-    "roll dice|share location|spelling|text|time|timer|weather",
-    "work and human resources": "income|insurance|insurance change|meeting schedule|next holiday|payday|pto balance|"
-    "pto request|pto request status|pto used|rollover 401k|schedule meeting|taxes|w2",
-    "small talk": "are you a bot|do you have pets|fun fact|goodbye|greeting|how old are you|meaning of life|tell joke|"
-    "thank you|what are your hobbies|what can i ask you|what is your name|where are you from|who do you work for|"
-    "who made you",
-    "settings of the assistant": "cancel|change accent|change ai name|change language|change speed|change user name|"
-    "change volume|maybe|no|repeat|reset settings|sync device|user name|whisper mode|yes",
-}
-CLINC_WORDINGS = (
-    tuple(CLINC_DOMAINS),
-    ("bank account", "credit card", "food", "household", "automobile", "trip", "utilities", "job", "chit-chat",
-     "control"),
-    ("finance", "payment cards", "dining", "home", "transport", "tourism", "tools", "employment", "conversation",
-     "assistant settings"),
-)  # fmt: skip
+GRADED = ("written_reviews", "written_opinions")
+"""Sets without a view of their own labels: the derived views word their grades so that rivals exclude each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +123,13 @@ def views_of(datasets: Sequence[Dataset]) -> list[View]:
             weight=WRITTEN_WEIGHT if name.startswith("written_") else 1.0,
         )
         for name, dataset in known.items()
-        if name != "written_reviews"  # its grades are no rivals: what is very positive is positive too
+        if name not in GRADED
     ]
     return own + [view for view in _derived() if view.dataset in known]
 
 
 def _derived() -> list[View]:
     positive_negative = tuple(tuple(wording[:2]) for wording in SENTIMENT_WORDINGS)
-    clinc = tuple(tuple(labels.split("|")) for labels in CLINC_DOMAINS.values())
     sentiment = (POSITIVE, NEGATIVE, ("neutral",))
     offensive_pairs = {
         "davidson_hate_offensive": (("hate speech", "offensive language"), ("neither",)),
@@ -295,31 +160,49 @@ def _derived() -> list[View]:
             View(f"hate_{name}", name, TOXICITY, classes, HATE_WORDINGS, exclusive=True)
             for name, classes in hate_pairs.items()
         ),
-        View("clinc_domains", "clinc150", REQUESTS, clinc, CLINC_WORDINGS, exclusive=True),
+        View("clinc_domains", "clinc150", REQUESTS, _split(CLINC_DOMAINS), CLINC_WORDINGS, exclusive=True),
         *_written(),
     ]  # fmt: skip
 
 
 def _written() -> list[View]:
     reviews, messages, support, prompts = "written_reviews", "written_messages", "written_support", "written_prompts"
-    good, bad = ("very positive", "positive"), ("very negative", "negative")
-    grades = (("very positive",), ("positive",), ("mixed or average",), ("negative",), ("very negative",))
+    feelings, opinions, finance = "written_feelings", "written_opinions", "written_finance"
+    polarity = tuple(names[:2] for names in SENTIMENT_WORDINGS)
+    praise = (("very positive", "positive"), ("very negative", "negative"))
+    grades = _each(("very positive", "positive", "mixed or average", "negative", "very negative"))
+    sentiment = _each(("positive", "negative", "neutral"))
+    good_or_bad = (("joy", "optimism", "love"), ("anger", "disgust", "fear", "sadness"))
     spam = ("advertising spam", "scam", "phishing", "dating spam")
     wanted = ("personal message", "work mail", "automatic notification", "newsletter")
-    news = tuple((name,) for name in NEWS_WORDINGS[0])
     injection, dangerous, harmless = ("prompt injection",), ("dangerous request",), ("harmless request",)
     unsafe = (*injection, *dangerous)
-    subjects = tuple((name,) for name in REVIEW_SUBJECTS)
-    return [
-        View("review_subject", reviews, REQUESTS, subjects, (tuple(REVIEW_SUBJECTS),), exclusive=True, weight=0.5),
+    subjects, urgency = tuple(REVIEW_SUBJECTS), ("urgent", "can wait")
+    parts = [
+        View("review_subject", reviews, REQUESTS, _each(subjects), (subjects,), weight=0.5),
+        View("review_polarity", reviews, EMOTION, praise, polarity, weight=1.0),
+        View("review_grades", reviews, EMOTION, grades, GRADE_WORDINGS, weight=0.5),
+        View("feelings", feelings, EMOTION, _each(FEELING_WORDINGS[0]), FEELING_WORDINGS, weight=0.7, seldom=6),
+        View("feeling_polarity", feelings, EMOTION, good_or_bad, polarity, weight=0.5),
+        View("opinions", opinions, EMOTION, sentiment, SENTIMENT_WORDINGS, weight=0.7, seldom=2),
+        View("finance", finance, EMOTION, _each(FINANCE_WORDINGS[0]), FINANCE_WORDINGS, weight=0.3),
+        View("spam", messages, MESSAGES, (spam, wanted), SPAM_WORDINGS, weight=0.5),
+        View("urgency", support, REQUESTS, _each(urgency), URGENCY_WORDINGS, weight=0.3),
+        View("safety", prompts, TOXICITY, (unsafe, harmless), SAFETY_WORDINGS, weight=0.5),
+        View("injection", prompts, TOXICITY, (injection, harmless), INJECTION_WORDINGS, weight=0.5),
+        View("abuse_kinds", "written_abuse", TOXICITY, _each(ABUSE_WORDINGS[0]), ABUSE_WORDINGS, weight=0.5),
+        View("news", "written_news", TOPICS, _each(NEWS_WORDINGS[0]), NEWS_WORDINGS, weight=0.5),
         View(
-            "review_polarity", reviews, EMOTION, (good, bad), tuple(names[:2] for names in SENTIMENT_WORDINGS),
-            exclusive=True, weight=1.0,
+            "emergencies", "written_emergencies", TOPICS, _each(EMERGENCY_WORDINGS[0]), EMERGENCY_WORDINGS, weight=0.5
         ),
-        View("review_grades", reviews, EMOTION, grades, GRADE_WORDINGS, exclusive=True, weight=0.5),
-        View("spam", messages, MESSAGES, (spam, wanted), SPAM_WORDINGS, exclusive=True, weight=0.5),
-        View("urgency", support, REQUESTS, (("urgent",), ("can wait",)), URGENCY_WORDINGS, exclusive=True, weight=0.3),
-        View("safety", prompts, TOXICITY, (unsafe, harmless), SAFETY_WORDINGS, exclusive=True, weight=0.5),
-        View("injection", prompts, TOXICITY, (injection, harmless), INJECTION_WORDINGS, exclusive=True, weight=0.5),
-        View("news", "written_news", TOPICS, news, NEWS_WORDINGS, exclusive=True, weight=0.5),
-    ]  # fmt: skip
+        View("question_kinds", "written_questions", QUESTIONS, _split(QUESTION_KINDS), QUESTION_WORDINGS, weight=0.7),
+    ]
+    return [replace(view, exclusive=True) for view in parts]
+
+
+def _each(labels: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple((label,) for label in labels)
+
+
+def _split(classes: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(labels.split("|")) for labels in classes.values())

@@ -1,6 +1,7 @@
-"""Training texts written for this recipe: reviews, news, mail and requests, spelled out from small grammars.
+"""Training texts written for this recipe, spelled out from small grammars.
 
-They fill what the public training sets lack: sentiment outside of chat, spam, news topics, urgency and unsafe prompts.
+They fill what the public training sets lack: sentiment outside of chat, spam, news topics, urgency, unsafe prompts,
+emotions in speech, emergencies, what a question asks for.
 """
 
 import random
@@ -8,17 +9,18 @@ import re
 from collections.abc import Mapping, Sequence
 
 from model.training.datasets import Dataset, LabelledText
-from model.training.starter.written_phrases import (
+from model.training.starter.phrases.moderation import ABUSE, MESSAGES, PROMPTS
+from model.training.starter.phrases.news import NEWS
+from model.training.starter.phrases.opinions import (
+    FEELINGS,
+    FINANCE,
     GRADES,
-    MESSAGES,
-    NEWS,
-    OPENERS,
-    PROMPTS,
+    OPINIONS,
     REVIEW_FILLERS,
     REVIEW_SUBJECTS,
-    SLOTS,
-    SUPPORT,
 )
+from model.training.starter.phrases.requests import EMERGENCIES, OPENERS, QUESTIONS, SUPPORT
+from model.training.starter.phrases.slots import SLOTS
 
 ROWS_PER_SET = 2500
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -32,6 +34,12 @@ def written_datasets() -> list[Dataset]:
         _dataset("written_messages", _from_phrases(random.Random("messages"), MESSAGES)),
         _dataset("written_support", _support(random.Random("support"))),
         _dataset("written_prompts", _from_phrases(random.Random("prompts"), PROMPTS)),
+        _dataset("written_feelings", _from_phrases(random.Random("feelings"), FEELINGS)),
+        _dataset("written_opinions", _from_phrases(random.Random("opinions"), OPINIONS)),
+        _dataset("written_finance", _from_phrases(random.Random("finance"), FINANCE)),
+        _dataset("written_abuse", _from_phrases(random.Random("abuse"), ABUSE)),
+        _dataset("written_emergencies", _from_phrases(random.Random("emergencies"), EMERGENCIES)),
+        _dataset("written_questions", _from_phrases(random.Random("questions"), QUESTIONS)),
     ]
 
 

@@ -1,6 +1,7 @@
 from model.training.datasets import Dataset, LabelledText
 from model.training.starter.synonyms import synonyms
-from model.training.starter.views import CLINC_DOMAINS, KIND_OF_TEXT, views_of
+from model.training.starter.view_classes import CLINC_DOMAINS
+from model.training.starter.views import KIND_OF_TEXT, views_of
 from model.training.starter.written_texts import written_datasets
 
 
@@ -40,3 +41,10 @@ def test_no_domain_shares_a_label_with_another() -> None:
 
 def test_kinds_of_text_have_several_names() -> None:
     assert all(len(set(names)) >= 2 for names in KIND_OF_TEXT.values())
+
+
+def test_every_view_of_a_written_set_finds_texts_for_each_of_its_classes() -> None:
+    labels = {dataset.name: {label for row in dataset.train for label in row.labels} for dataset in written_datasets()}
+    for view in views_of(written_datasets()):
+        for members in view.classes:
+            assert set(members) <= labels[view.dataset], view.name

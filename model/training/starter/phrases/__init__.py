@@ -1,0 +1,1 @@
+"""The phrases that `written_texts` makes training texts of; each {slot} is filled from `slots`."""
