@@ -19,7 +19,7 @@ from worker.demo.local_kafka import LocalKafka
 from worker.kafka_client import consumer_options
 from worker.message import Result
 from worker.partition import Partition, record_bytes
-from worker.publisher import AtLeastOncePublisher, Publisher
+from worker.publisher import AtLeastOncePublisher, CommittedOffset, Publisher
 from worker.start_offset import OffsetLostError
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.tracing import NOT_TRACED
@@ -295,7 +295,7 @@ async def test_partitions_that_cannot_be_opened_in_time_end_the_worker_with_the_
     kafka: LocalKafka, join: Join
 ):
     class StuckPublisher(AtLeastOncePublisher):
-        async def open(self, *_: object) -> None:
+        async def open(self, topic_partition: TopicPartition, committed: CommittedOffset) -> None:
             await asyncio.Event().wait()
 
     topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
