@@ -2,15 +2,17 @@
 
 Both towers stay as they are. With unit text vectors u, label vectors v and the scale s, the map M minimises
 
-    mean over texts of the cross-entropy of softmax(s cos(M u, v)) + PRIOR_WEIGHT / texts * |M - I|²
+    mean over texts of the cross-entropy of softmax(s cos(M u, v)) + prior weight / texts * |M - I|²
 
-so a handful of examples moves the model a little, and many move it far. Labels with similar vectors move together, as
-all of them are read through one map: what one label's examples say also counts for its neighbours and its synonyms.
-The map becomes part of the text projector's last layer; the checkpoint keeps its format and its speed.
+Labels with similar vectors move together, as all of them are read through one map: what one label's examples say also
+counts for its neighbours and its synonyms. How far the examples may move the model is chosen by cross-validation: where
+gold labels are noisy or the vectors hardly know the question, a weak prior would learn the noise by heart. The map
+becomes part of the text projector's last layer; the checkpoint keeps its format and its speed.
 """
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,9 +27,11 @@ from model.training.errors import TrainingError
 from model.training.state import History, save_model
 from model.training.supervised import Report, TrainingResult, report_labels_without_examples
 
-PRIOR_WEIGHT = 3.0
-"""Chosen on development sets; from 1 to 10 the gain there hardly differs."""
-ITERATIONS = 40
+PRIOR_WEIGHTS = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+"""From hardly a change to a free one; each fit starts where the one before it ended."""
+FEWEST_FOLDS, MOST_FOLDS, TEXTS_TIMES_FOLDS = 4, 24, 2400
+"""Of few texts a fit can spare hardly one; of many a few folds say enough, and each costs a fit."""
+ITERATIONS, FOLD_ITERATIONS = 40, 20
 BATCH_SIZE = 32
 
 
@@ -41,6 +45,7 @@ class Features:
         targets: [N, L], the share of each true label of a text; rows sum to 1.
         asked: bool [N, L], labels whose truth is known.
         scale: of the logits.
+        folds: int64 [N], the part of a cross-validation that a text belongs to; equal texts are in the same.
     """
 
     texts: Tensor
@@ -48,6 +53,17 @@ class Features:
     targets: Tensor
     asked: Tensor
     scale: float
+    folds: Tensor
+
+    def where(self, chosen: Tensor) -> "Features":
+        """Only the texts of a bool mask [N]."""
+        return replace(
+            self,
+            texts=self.texts[chosen],
+            targets=self.targets[chosen],
+            asked=self.asked[chosen],
+            folds=self.folds[chosen],
+        )
 
 
 def train_projection(
@@ -65,7 +81,8 @@ def train_projection(
     report_labels_without_examples(examples, report)
     features = frozen_features(checkpoint, examples, report)
     history = History()
-    change = fit_change(features, history)
+    prior_weight = choose_prior_weight(features, report)
+    change = fit_change(features, prior_weight, history)
     report(f"loss {history.losses[0][1]:.4f} -> {history.losses[-1][1]:.4f} in {len(history.losses)} evaluations")
     last = _text_projector(checkpoint).linear_2
     with torch.no_grad():
@@ -113,7 +130,8 @@ def frozen_features(
         targets[row, indices] = truth.clamp_min(0.0)
     targets /= targets.sum(1, keepdim=True)
     scale = model.get_parameter("model.logit_scale").item()
-    features = Features(torch.cat(texts).clone(), torch.stack(vectors).clone(), targets, asked, scale)
+    folds = torch.tensor(_folds([example.text for example in chosen]))
+    features = Features(torch.cat(texts).clone(), torch.stack(vectors).clone(), targets, asked, scale, folds)
     if not all(torch.isfinite(values).all() for values in (features.texts, features.labels)):
         raise TrainingError(
             "the model gives vectors that are not finite: its weights are broken, use another checkpoint"
@@ -121,25 +139,59 @@ def frozen_features(
     return features
 
 
-def fit_change(features: Features, history: History, *, prior_weight: float = PRIOR_WEIGHT) -> Tensor:
+def choose_prior_weight(features: Features, report: Report = lambda line: None) -> float:
+    """The one of PRIOR_WEIGHTS whose fits to the other folds give the lowest loss on each fold's own texts."""
+    losses = dict.fromkeys(PRIOR_WEIGHTS, 0.0)
+    width, unchanged = features.texts.shape[1], 0.0
+    for fold in features.folds.unique():
+        fitted, held_out = features.where(features.folds != fold), features.where(features.folds == fold)
+        if not len(fitted.texts):  # all texts are the same one: there is nothing to compare with
+            return PRIOR_WEIGHTS[0]
+        share = len(held_out.texts) / len(features.texts)
+        change = torch.zeros(width, width)
+        unchanged += share * _cross_entropy(held_out, change).item()
+        for prior_weight in PRIOR_WEIGHTS:
+            change = _minimise(fitted, prior_weight, change, FOLD_ITERATIONS, History())
+            losses[prior_weight] += share * _cross_entropy(held_out, change).item()
+    best = min(losses, key=losses.__getitem__)
+    report(f"held-out loss {unchanged:.4f} -> {losses[best]:.4f} with prior weight {best:g}")
+    return best
+
+
+def fit_change(features: Features, prior_weight: float, history: History) -> Tensor:
     """M - I, float32 [E, E]; `history` receives the loss of every evaluation."""
     width = features.texts.shape[1]
-    change = torch.zeros(width, width, requires_grad=True)
-    optimizer = torch.optim.LBFGS([change], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    return _minimise(features, prior_weight, torch.zeros(width, width), ITERATIONS, history)
+
+
+def _minimise(features: Features, prior_weight: float, start: Tensor, iterations: int, history: History) -> Tensor:
+    change = start.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([change], max_iter=iterations, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        moved = F.normalize(features.texts + features.texts @ change.T, dim=-1)
-        logits = (features.scale * moved @ features.labels.T).masked_fill(~features.asked, -torch.inf)
-        log_shares = logits.log_softmax(-1).masked_fill(~features.asked, 0.0)
-        loss = -(features.targets * log_shares).sum(1).mean()
-        loss = loss + prior_weight * change.square().sum() / len(features.texts)
+        loss = _cross_entropy(features, change) + prior_weight * change.square().sum() / len(features.texts)
         loss.backward()
         history.losses.append((len(history.losses) + 1, loss.item()))
         return loss
 
     optimizer.step(closure)
     return change.detach()
+
+
+def _cross_entropy(features: Features, change: Tensor) -> Tensor:
+    moved = F.normalize(features.texts + features.texts @ change.T, dim=-1)
+    logits = (features.scale * moved @ features.labels.T).masked_fill(~features.asked, -torch.inf)
+    log_shares = logits.log_softmax(-1).masked_fill(~features.asked, 0.0)
+    return -(features.targets * log_shares).sum(1).mean()
+
+
+def _folds(texts: Sequence[str]) -> list[int]:
+    """Parts of about the same number of different texts; without chance, so that a run can be repeated."""
+    different = sorted(set(texts), key=lambda text: hashlib.sha256(text.encode()).digest())
+    folds = max(FEWEST_FOLDS, min(MOST_FOLDS, TEXTS_TIMES_FOLDS // max(1, len(different))))
+    fold = {text: number % folds for number, text in enumerate(different)}
+    return [fold[text] for text in texts]
 
 
 def _text_projector(checkpoint: Checkpoint) -> FeaturesProjector:

@@ -44,7 +44,8 @@ def train(
         str,
         typer.Option(
             help="all, labels (a bi-encoder's label tower), heads, or projection: a bi-encoder's text projection "
-            "alone, from a few examples per label in seconds; it takes no options about epochs, rates, losses or --dev."
+            "alone, in seconds, as far as cross-validation says the examples carry; it takes no options about epochs, "
+            "rates, losses or --dev."
         ),
     ] = "all",
     lora_rank: Annotated[int, typer.Option(help="Rank of LoRA on the encoders; 0 trains them whole.")] = 0,
@@ -108,7 +109,7 @@ def train(
 
         assert data is not None
         if dev is not None:
-            raise typer.BadParameter("--trained projection makes no choice that --dev could help with: leave it out")
+            raise typer.BadParameter("--trained projection cross-validates on the examples of --data: leave --dev out")
         fitted = train_projection(checkpoint, read_all(data, labels, "train"), out, report=typer.echo)
         folder, history, figure_name = fitted.folder, fitted.history, ""
     else:

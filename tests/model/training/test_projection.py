@@ -9,7 +9,15 @@ from model.checkpoint import Checkpoint, load_checkpoint
 from model.training.batches import score_examples
 from model.training.data import IGNORED, TrainingExample
 from model.training.errors import DataError, TrainingError
-from model.training.projection import Features, fit_change, frozen_features, train_projection
+from model.training.projection import (
+    FEWEST_FOLDS,
+    PRIOR_WEIGHTS,
+    Features,
+    choose_prior_weight,
+    fit_change,
+    frozen_features,
+    train_projection,
+)
 from model.training.state import History
 
 LABELS = ("vowels", "digits", "both")
@@ -45,7 +53,8 @@ def _random_features(texts: int = 12, labels: int = 4, width: int = 8) -> Featur
     generator = torch.Generator().manual_seed(0)
     unit = [torch.nn.functional.normalize(torch.randn(n, width, generator=generator), dim=-1) for n in (texts, labels)]
     targets = torch.eye(labels)[torch.arange(texts) % labels]
-    return Features(unit[0], unit[1], targets, torch.ones(texts, labels, dtype=torch.bool), 10.0)
+    folds = torch.arange(texts) // labels % FEWEST_FOLDS
+    return Features(unit[0], unit[1], targets, torch.ones(texts, labels, dtype=torch.bool), 10.0, folds)
 
 
 def test_examples_change_the_order_of_labels_and_the_saved_model_has_it(tmp_path: Path) -> None:
@@ -60,7 +69,7 @@ def test_examples_change_the_order_of_labels_and_the_saved_model_has_it(tmp_path
 def test_the_checkpoint_scores_as_the_fitted_map_says(tmp_path: Path) -> None:
     base = _bi_encoder(tmp_path / "base")
     features = frozen_features(base, EXAMPLES)
-    change = fit_change(features, History())
+    change = fit_change(features, choose_prior_weight(features), History())
     moved = torch.nn.functional.normalize(features.texts + features.texts @ change.T, dim=-1)
     expected = features.scale * moved @ features.labels.T
     trained = load_checkpoint(train_projection(base, EXAMPLES, tmp_path / "run").folder)
@@ -78,7 +87,7 @@ def test_only_the_last_layer_of_the_text_projector_changes(tmp_path: Path) -> No
 
 def test_the_fit_is_where_its_loss_has_no_slope() -> None:
     features = _random_features()
-    change = fit_change(features, History(), prior_weight=30.0).requires_grad_()
+    change = fit_change(features, 30.0, History()).requires_grad_()
     moved = torch.nn.functional.normalize(features.texts + features.texts @ change.T, dim=-1)
     logits = features.scale * moved @ features.labels.T
     loss = -(features.targets * logits.log_softmax(-1)).sum(1).mean() + 30.0 * change.square().sum() / 12
@@ -88,15 +97,36 @@ def test_the_fit_is_where_its_loss_has_no_slope() -> None:
 
 def test_a_stronger_prior_moves_the_model_less() -> None:
     features = _random_features()
-    weak, strong = (float(fit_change(features, History(), prior_weight=weight).norm()) for weight in (1.0, 100.0))
+    weak, strong = (float(fit_change(features, weight, History()).norm()) for weight in (1.0, 100.0))
     assert strong < 0.5 * weak
+
+
+def test_what_the_vectors_know_nothing_of_is_not_learnt_by_heart() -> None:
+    assert choose_prior_weight(_random_features(texts=80)) >= 10.0
+
+
+def test_what_the_examples_agree_on_moves_it_far() -> None:
+    features = _random_features(texts=80)
+    direction = features.labels[features.targets.argmax(1)].roll(1, dims=1)
+    agreeing = torch.nn.functional.normalize(features.texts + 2 * direction, dim=-1)
+    assert choose_prior_weight(dataclasses.replace(features, texts=agreeing)) <= 1.0
+
+
+def test_equal_texts_are_never_fitted_to_and_held_out_at_once(tmp_path: Path) -> None:
+    features = frozen_features(_bi_encoder(tmp_path), EXAMPLES * 3)
+    assert torch.equal(features.folds[:6], features.folds[6:12])
+    assert sorted(features.folds[:6].tolist()) == [0, 1, 2, 3, 4, 5]
+
+
+def test_one_text_alone_hardly_moves_the_model(tmp_path: Path) -> None:
+    assert choose_prior_weight(frozen_features(_bi_encoder(tmp_path), EXAMPLES[:1] * 5)) == PRIOR_WEIGHTS[0]
 
 
 def test_labels_of_unknown_truth_say_nothing(tmp_path: Path) -> None:
     base = _bi_encoder(tmp_path / "base")
     known = [dataclasses.replace(one, labels=LABELS[:2], targets=one.targets[:2]) for one in EXAMPLES[:4]]
     unknown = [dataclasses.replace(one, targets=(*one.targets[:2], IGNORED)) for one in EXAMPLES[:4]]
-    short, long = (fit_change(frozen_features(base, examples), History()) for examples in (known, unknown))
+    short, long = (fit_change(frozen_features(base, examples), 3.0, History()) for examples in (known, unknown))
     torch.testing.assert_close(short, long, rtol=0, atol=1e-4)
 
 
