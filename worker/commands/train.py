@@ -109,7 +109,7 @@ def train(
 
         assert data is not None
         if dev is not None:
-            raise typer.BadParameter("--trained projection cross-validates on the examples of --data: leave --dev out")
+            raise typer.BadParameter("--trained projection cross-validates on --data and needs no --dev: leave it out")
         fitted = train_projection(checkpoint, read_all(data, labels, "train"), out, report=typer.echo)
         folder, history, figure_name = fitted.folder, fitted.history, ""
     else:

@@ -117,7 +117,11 @@ def test_train_fits_the_projection_of_a_bi_encoder_and_refuses_what_it_cannot_us
     app: typer.Typer, tmp_path: Path, model: str
 ) -> None:
     bi_encoder = write_reference(
-        tmp_path / "bi", label_encoder=tiny_bert(), architecture_type="bi-encoder", normalize_features=True
+        tmp_path / "bi",
+        label_encoder=tiny_bert(),
+        architecture_type="bi-encoder",
+        normalize_features=True,
+        logit_scale_init_value=100.0,
     )
     data, out = _data(tmp_path), str(tmp_path / "run")
     options = ["--data", data, "--out", out, "--trained", "projection", "--model"]
