@@ -1,6 +1,5 @@
 from model.training.datasets import Dataset, LabelledText
 from model.training.starter.synonyms import synonyms
-from model.training.starter.view_classes import CLINC_DOMAINS
 from model.training.starter.views import KIND_OF_TEXT, views_of
 from model.training.starter.written_texts import written_datasets
 
@@ -32,11 +31,6 @@ def test_no_synonym_equals_its_label_and_no_label_has_it_twice() -> None:
     for label, names in synonyms().items():
         assert label not in names
         assert len(set(names)) == len(names), label
-
-
-def test_no_domain_shares_a_label_with_another() -> None:
-    labels = [label for names in CLINC_DOMAINS.values() for label in names.split("|")]
-    assert len(labels) == len(set(labels)) == 150
 
 
 def test_kinds_of_text_have_several_names() -> None:
