@@ -142,7 +142,7 @@ def frozen_features(
 def choose_prior_weight(features: Features, report: Report = lambda line: None) -> float:
     """The one of PRIOR_WEIGHTS whose fits to the other folds give the lowest loss on each fold's own texts."""
     losses = dict.fromkeys(PRIOR_WEIGHTS, 0.0)
-    width, unchanged = features.texts.shape[1], 0.0
+    width, unchanged, held = features.texts.shape[1], 0.0, 0
     for fold in features.folds.unique():
         fitted, held_out = features.where(features.folds != fold), features.where(features.folds == fold)
         if not len(fitted.texts):  # all texts are the same one: there is nothing to compare with
@@ -153,6 +153,8 @@ def choose_prior_weight(features: Features, report: Report = lambda line: None) 
         for prior_weight in PRIOR_WEIGHTS:
             change = _minimise(fitted, prior_weight, change, FOLD_ITERATIONS, History())
             losses[prior_weight] += share * _cross_entropy(held_out, change).item()
+        held += len(held_out.texts)
+        report(f"{held} of {len(features.texts)} texts held out in turn")
     best = min(losses, key=losses.__getitem__)
     report(f"held-out loss {unchanged:.4f} -> {losses[best]:.4f} with prior weight {best:g}")
     return best

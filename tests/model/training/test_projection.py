@@ -118,6 +118,13 @@ def test_equal_texts_are_never_fitted_to_and_held_out_at_once(tmp_path: Path) ->
     assert sorted(features.folds[:6].tolist()) == [0, 1, 2, 3, 4, 5]
 
 
+def test_the_choice_says_how_far_it_is_and_what_it_found(tmp_path: Path) -> None:
+    said: list[str] = []
+    choose_prior_weight(frozen_features(_bi_encoder(tmp_path), EXAMPLES), said.append)
+    assert said[:-1] == [f"{held} of 6 texts held out in turn" for held in range(1, 7)]
+    assert said[-1].startswith("held-out loss ")
+
+
 def test_one_text_alone_hardly_moves_the_model(tmp_path: Path) -> None:
     assert choose_prior_weight(frozen_features(_bi_encoder(tmp_path), EXAMPLES[:1] * 5)) == PRIOR_WEIGHTS[0]
 
