@@ -191,7 +191,7 @@ def _cross_entropy(features: Features, change: Tensor) -> Tensor:
 def _folds(texts: Sequence[str]) -> list[int]:
     """Parts of about the same number of different texts; without chance, so that a run can be repeated."""
     different = sorted(set(texts), key=lambda text: hashlib.sha256(text.encode()).digest())
-    folds = max(FEWEST_FOLDS, min(MOST_FOLDS, TEXTS_TIMES_FOLDS // max(1, len(different))))
+    folds = max(FEWEST_FOLDS, min(MOST_FOLDS, TEXTS_TIMES_FOLDS // len(different)))
     fold = {text: number % folds for number, text in enumerate(different)}
     return [fold[text] for text in texts]
 

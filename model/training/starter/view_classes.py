@@ -33,6 +33,7 @@ SENTIMENT_WORDINGS = (
     ("enthusiastic", "disappointed", "unemotional"),
     ("very positive", "very negative", "neutral"),
 )
+POLARITY_WORDINGS = tuple(names[:2] for names in SENTIMENT_WORDINGS)
 
 EKMAN = {
     "anger": ("anger", "annoyance", "disapproval"),

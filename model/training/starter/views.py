@@ -21,6 +21,7 @@ from model.training.starter.view_classes import (
     NEGATIVE,
     NEWS_WORDINGS,
     OFFENSIVE_WORDINGS,
+    POLARITY_WORDINGS,
     POSITIVE,
     QUESTION_KINDS,
     QUESTION_WORDINGS,
@@ -118,7 +119,7 @@ def views_of(datasets: Sequence[Dataset]) -> list[View]:
             name,
             name,
             FAMILY.get(name, name),
-            tuple((label,) for label in dataset.labels),
+            _each(dataset.labels),
             (dataset.labels,),
             weight=WRITTEN_WEIGHT if name.startswith("written_") else 1.0,
         )
@@ -129,7 +130,6 @@ def views_of(datasets: Sequence[Dataset]) -> list[View]:
 
 
 def _derived() -> list[View]:
-    positive_negative = tuple(tuple(wording[:2]) for wording in SENTIMENT_WORDINGS)
     sentiment = (POSITIVE, NEGATIVE, ("neutral",))
     offensive_pairs = {
         "davidson_hate_offensive": (("hate speech", "offensive language"), ("neither",)),
@@ -144,31 +144,25 @@ def _derived() -> list[View]:
         "edos_sexism": (("sexist",), ("not sexist",)),
         "davidson_hate_offensive": (("hate speech",), ("neither",)),
     }
-    return [
-        View("sentiment", "goemotions", EMOTION, sentiment, SENTIMENT_WORDINGS, exclusive=True, weight=2.0, seldom=2),
-        View("polarity", "goemotions", EMOTION, sentiment[:2], positive_negative, exclusive=True),
-        View("ekman", "goemotions", EMOTION, tuple(EKMAN.values()), EKMAN_WORDINGS, exclusive=True),
-        View(
-            "clear_emotions", "goemotions", EMOTION, tuple((label,) for label in CLEAR_EMOTIONS), (CLEAR_EMOTIONS,),
-            exclusive=True,
-        ),
+    parts = [
+        View("sentiment", "goemotions", EMOTION, sentiment, SENTIMENT_WORDINGS, weight=2.0, seldom=2),
+        View("polarity", "goemotions", EMOTION, sentiment[:2], POLARITY_WORDINGS),
+        View("ekman", "goemotions", EMOTION, tuple(EKMAN.values()), EKMAN_WORDINGS),
+        View("clear_emotions", "goemotions", EMOTION, _each(CLEAR_EMOTIONS), (CLEAR_EMOTIONS,)),
         *(
-            View(f"offensive_{name}", name, TOXICITY, classes, OFFENSIVE_WORDINGS, exclusive=True)
+            View(f"offensive_{name}", name, TOXICITY, classes, OFFENSIVE_WORDINGS)
             for name, classes in offensive_pairs.items()
         ),
-        *(
-            View(f"hate_{name}", name, TOXICITY, classes, HATE_WORDINGS, exclusive=True)
-            for name, classes in hate_pairs.items()
-        ),
-        View("clinc_domains", "clinc150", REQUESTS, _split(CLINC_DOMAINS), CLINC_WORDINGS, exclusive=True),
+        *(View(f"hate_{name}", name, TOXICITY, classes, HATE_WORDINGS) for name, classes in hate_pairs.items()),
+        View("clinc_domains", "clinc150", REQUESTS, _split(CLINC_DOMAINS), CLINC_WORDINGS),
         *_written(),
-    ]  # fmt: skip
+    ]
+    return [replace(view, exclusive=True) for view in parts]
 
 
 def _written() -> list[View]:
     reviews, messages, support, prompts = "written_reviews", "written_messages", "written_support", "written_prompts"
     feelings, opinions, finance = "written_feelings", "written_opinions", "written_finance"
-    polarity = tuple(names[:2] for names in SENTIMENT_WORDINGS)
     praise = (("very positive", "positive"), ("very negative", "negative"))
     grades = _each(("very positive", "positive", "mixed or average", "negative", "very negative"))
     sentiment = _each(("positive", "negative", "neutral"))
@@ -178,12 +172,12 @@ def _written() -> list[View]:
     injection, dangerous, harmless = ("prompt injection",), ("dangerous request",), ("harmless request",)
     unsafe = (*injection, *dangerous)
     subjects, urgency = tuple(REVIEW_SUBJECTS), ("urgent", "can wait")
-    parts = [
+    return [
         View("review_subject", reviews, REQUESTS, _each(subjects), (subjects,), weight=0.5),
-        View("review_polarity", reviews, EMOTION, praise, polarity, weight=1.0),
+        View("review_polarity", reviews, EMOTION, praise, POLARITY_WORDINGS, weight=1.0),
         View("review_grades", reviews, EMOTION, grades, GRADE_WORDINGS, weight=0.5),
         View("feelings", feelings, EMOTION, _each(FEELING_WORDINGS[0]), FEELING_WORDINGS, weight=0.7, seldom=6),
-        View("feeling_polarity", feelings, EMOTION, good_or_bad, polarity, weight=0.5),
+        View("feeling_polarity", feelings, EMOTION, good_or_bad, POLARITY_WORDINGS, weight=0.5),
         View("opinions", opinions, EMOTION, sentiment, SENTIMENT_WORDINGS, weight=0.7, seldom=2),
         View("finance", finance, EMOTION, _each(FINANCE_WORDINGS[0]), FINANCE_WORDINGS, weight=0.3),
         View("spam", messages, MESSAGES, (spam, wanted), SPAM_WORDINGS, weight=0.5),
@@ -197,7 +191,6 @@ def _written() -> list[View]:
         ),
         View("question_kinds", "written_questions", QUESTIONS, _split(QUESTION_KINDS), QUESTION_WORDINGS, weight=0.7),
     ]
-    return [replace(view, exclusive=True) for view in parts]
 
 
 def _each(labels: Sequence[str]) -> tuple[tuple[str, ...], ...]:
