@@ -250,14 +250,16 @@ class GroupConsumer(ConsumerRebalanceListener):
 
     async def _open_in_time(self, assigned: Collection[TopicPartition]) -> None:
         limit_seconds = self._settings.rebalance_timeout_seconds / 2
+        limit = asyncio.timeout(limit_seconds)
         try:
-            async with asyncio.timeout(limit_seconds):
+            async with limit:
                 await self._open(assigned)
         except TimeoutError as error:
+            reason = f"not within {limit_seconds:g} s (half of kafka.rebalance_timeout_seconds)"
             raise AssignmentTimeoutError(
-                f"{len(assigned)} assigned partition(s) were not opened at their committed offsets within "
-                f"{limit_seconds:g} s (half of kafka.rebalance_timeout_seconds): the brokers are slow, or this process "
-                "stood still; nothing is lost, start it again"
+                f"{len(assigned)} assigned partition(s) were not opened at their committed offsets: "
+                f"{reason if limit.expired() else error}; the brokers are slow, or this process stood still; "
+                "nothing is lost, start it again"
             ) from error
 
     async def _open(self, assigned: Collection[TopicPartition]) -> None:

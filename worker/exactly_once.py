@@ -47,8 +47,14 @@ class ExactlyOncePublisher:
         transactional_id = f"{self._group_id}-{topic_partition.topic}-{topic_partition.partition}"
         self._forget(topic_partition)
         session = _Session(lambda: self._create_producer(transactional_id), topic_partition, self._group_id, committed)
-        async with asyncio.timeout(self._timeout_seconds):
-            await session.start()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await session.start()
+        except TimeoutError as error:
+            raise TimeoutError(
+                f"the producer {transactional_id!r} did not start within {self._timeout_seconds:g} s "
+                "(a multiple of kafka.request_timeout_seconds)"
+            ) from error
         self._sessions[topic_partition] = session
 
     async def publish(self, partition: Partition, results: Sequence[Result]) -> None:

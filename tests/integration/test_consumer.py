@@ -306,6 +306,21 @@ async def test_partitions_that_cannot_be_opened_in_time_end_the_worker_with_the_
             await member.failure()
 
 
+async def test_a_producer_that_does_not_start_in_time_ends_the_worker_with_its_own_setting(
+    kafka: LocalKafka, join: Join
+):
+    class SlowPublisher(AtLeastOncePublisher):
+        async def open(self, topic_partition: TopicPartition, committed: CommittedOffset) -> None:
+            raise TimeoutError("the producer did not start within 1 s (a multiple of kafka.request_timeout_seconds)")
+
+    topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
+    slow = SlowPublisher(AIOKafkaProducer, dead_letter_topic="dead", timeout_seconds=1.0)
+    member = await join(topic, group, publisher=slow)
+    with pytest.raises(AssignmentTimeoutError, match=r"within 1 s \(a multiple of kafka\.request_timeout_seconds\)"):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await member.failure()
+
+
 async def test_a_login_that_is_refused_ends_the_start_at_once():
     login = Listener(
         "SASL_PLAINTEXT",

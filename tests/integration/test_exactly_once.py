@@ -100,13 +100,13 @@ class Owners:
         self.output_topic = output_topic
         self.stack = AsyncExitStack()
 
-    async def open(self) -> ExactlyOncePublisher:
+    async def open(self, timeout_seconds: float = 15.0) -> ExactlyOncePublisher:
         settings = KafkaSettings(bootstrap_servers=[self.bootstrap_servers], request_timeout_seconds=5.0)
         options = producer_options(settings, record_limits=[10_000_000])
         publisher = ExactlyOncePublisher(
             lambda transactional_id: partial(AIOKafkaProducer, **options)(transactional_id=transactional_id),
             group_id=self.group,
-            timeout_seconds=15.0,
+            timeout_seconds=timeout_seconds,
         )
         self.stack.push_async_callback(publisher.close, 5.0)
         await publisher.open(self.topic_partition, self.committed)
@@ -143,6 +143,13 @@ async def test_the_offset_moves_with_the_outputs(owners: Owners):
     async with asyncio.timeout(10):
         while await owners.committed() != 4:
             await asyncio.sleep(0.05)
+
+
+async def test_a_producer_that_does_not_start_in_time_is_named_with_the_setting(owners: Owners):
+    with pytest.raises(
+        TimeoutError, match=rf"'{owners.group}-.*-0' did not start within .* kafka\.request_timeout_seconds"
+    ):
+        await owners.open(timeout_seconds=0.001)
 
 
 async def test_a_zombie_is_fenced_and_what_its_successor_did_is_not_done_again(owners: Owners):
