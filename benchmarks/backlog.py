@@ -24,8 +24,9 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from benchmarks.kafka_stream import StreamTopics, create, fill, read
-from benchmarks.kafka_worker import (
+from benchmarks.engines.models import WORDS, word, write_checkpoint
+from benchmarks.kafka.stream import StreamTopics, create, fill, read
+from benchmarks.kafka.worker import (
     end,
     logs,
     start_worker,
@@ -34,7 +35,6 @@ from benchmarks.kafka_worker import (
     write_policies,
 )
 from benchmarks.report import command_line, plot_lines, write_report
-from benchmarks.scorer_models import WORDS, word, write_checkpoint
 from schemas.kafka_settings import KafkaSettings
 from schemas.settings import MEBIBYTE, BatchingSettings
 from worker.demo.local_kafka import LocalKafka

@@ -23,8 +23,8 @@ from unittest import mock
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from benchmarks.kafka_stream import StreamTopics, create, fill
-from benchmarks.kafka_worker import worker_settings, write_policies
+from benchmarks.kafka.stream import StreamTopics, create, fill
+from benchmarks.kafka.worker import worker_settings, write_policies
 from benchmarks.overhead import DEVICE, LABELS, TENANTS, SleepingModel, messages
 from benchmarks.report import command_line, plot_bars, write_report
 from benchmarks.simulator.ours import calibrated
@@ -56,7 +56,7 @@ def run_one_worker(values: dict[str, Any], most_producers: multiprocessing.conne
     """A worker with a sleeping device, in a process of its own; says how many producers it had at once."""
     from schemas.settings import Settings
     from worker import app
-    from worker.loading import load_model
+    from worker.device.model import load_model
 
     alive, most = 0, 0
 

@@ -29,12 +29,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.end_to_end_figures import Measured, figures, tokens_per_second
-from benchmarks.kafka_systems import Material, Running, System
-from benchmarks.kafka_worker import stop_cleanly_on_termination
+from benchmarks.engines.models import write_checkpoint
+from benchmarks.engines.workload import Workload
+from benchmarks.kafka.figures import Measured, figures, tokens_per_second
+from benchmarks.kafka.systems import Material, Running, System
+from benchmarks.kafka.worker import stop_cleanly_on_termination
 from benchmarks.report import command_line, plot_bars, write_report
-from benchmarks.scorer_models import write_checkpoint
-from benchmarks.scorer_workload import Workload
 from model.precision import has_native_bf16
 from worker.demo.local_kafka import LocalKafka
 
@@ -65,7 +65,7 @@ class Engines:
         file.write_text(json.dumps({"texts": given.texts, "labels": labels}))
         arguments = ["--checkpoint", str(given.checkpoint), "--texts", str(file), "--threads", str(given.threads)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.engine_speed", *arguments, "--dtypes", *dtypes],
+            [sys.executable, "-m", "benchmarks.engines.speed", *arguments, "--dtypes", *dtypes],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"OMP_NUM_THREADS": str(given.threads)},
@@ -73,7 +73,7 @@ class Engines:
         )
 
     async def ask(self, what: str) -> Any:
-        """Its answer; see `benchmarks.engine_speed`."""
+        """Its answer; see `benchmarks.engines.speed`."""
         return json.loads(await asyncio.to_thread(self._answer, what))
 
     def _answer(self, what: str) -> str:

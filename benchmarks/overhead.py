@@ -30,8 +30,8 @@ from unittest import mock
 import numpy as np
 import orjson
 
-from benchmarks.kafka_stream import StreamTopics, create, fill, read_until
-from benchmarks.kafka_worker import worker_settings, write_policies
+from benchmarks.kafka.stream import StreamTopics, create, fill, read_until
+from benchmarks.kafka.worker import worker_settings, write_policies
 from benchmarks.report import command_line, plot_bars, write_report
 from benchmarks.simulator.engine import Device
 from benchmarks.simulator.ours import calibrated
@@ -40,11 +40,11 @@ from benchmarks.simulator.workloads import Rate, SimulatedMessage, Workload
 from model.scorer import EncodedText, Scorer
 from schemas.settings import ModelSettings, Settings
 from worker import app
-from worker.batch import Batch
-from worker.batcher import Batcher
-from worker.cost_model import CostModel
+from worker.batching.batch import Batch
+from worker.batching.batcher import Batcher
+from worker.batching.cost_model import CostModel
 from worker.demo.local_kafka import LocalKafka
-from worker.loading import load_model
+from worker.device.model import load_model
 
 MODULE = "benchmarks.overhead"
 MESSAGES = 30_000

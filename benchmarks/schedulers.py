@@ -22,10 +22,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.policies import best_setting
-from benchmarks.replay import ReplayedMessage, replay
-from benchmarks.report import command_line, plot_lines, write_report
-from benchmarks.scheduler_engines import (
+from benchmarks.engines.models import write_checkpoint
+from benchmarks.engines.scheduler import (
     MAX_BATCH_TOKENS,
     Engine,
     Texts,
@@ -34,14 +32,16 @@ from benchmarks.scheduler_engines import (
     packed_engine,
     padded_engine,
 )
-from benchmarks.scorer_models import write_checkpoint
+from benchmarks.engines.trace_replay import ReplayedMessage, replay
+from benchmarks.policies import best_setting
+from benchmarks.report import command_line, plot_lines, write_report
 from benchmarks.simulator.contenders import CONTENDERS, OURS
 from benchmarks.simulator.engine import Device, Policy
 from benchmarks.simulator.ours import DeadlineBatcher
 from benchmarks.simulator.outcome import outcome
 from benchmarks.simulator.scenarios import Scenario
 from benchmarks.simulator.workloads import TENANTS, Lengths, Rate, Tenant, Workload
-from worker.cost_model import CostModel
+from worker.batching.cost_model import CostModel
 
 MODULE = "benchmarks.schedulers"
 PEERS = ("tei_without_prefetch", "triton_reject", "bentoml")

@@ -17,13 +17,13 @@ from typing import Any
 
 import torch
 
+from benchmarks.engines.memory import measure_apart
+from benchmarks.engines.models import FAMILIES, write_checkpoint
+from benchmarks.engines.profile import time_shares
+from benchmarks.engines.scorer import BATCH_SIZES, SCORER_BATCH_TEXTS, Engine, pipeline_engine, scorer_engine
+from benchmarks.engines.timing import interleaved, matrix_peak, paired_ratio
+from benchmarks.engines.workload import Workload, encoder_operations
 from benchmarks.report import command_line, plot_bars, write_report
-from benchmarks.scorer_engines import BATCH_SIZES, SCORER_BATCH_TEXTS, Engine, pipeline_engine, scorer_engine
-from benchmarks.scorer_memory import measure_apart
-from benchmarks.scorer_models import FAMILIES, write_checkpoint
-from benchmarks.scorer_profile import time_shares
-from benchmarks.scorer_workload import Workload, encoder_operations
-from benchmarks.timing import interleaved, matrix_peak, paired_ratio
 from model import EncodedText, Scorer
 from model.precision import has_native_bf16
 

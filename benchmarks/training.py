@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.engines.models import FAMILIES, write_checkpoint
+from benchmarks.engines.timing import interleaved, paired_ratio
+from benchmarks.engines.training import batches_of, packed_engine, padded_engine
+from benchmarks.engines.workload import Workload
 from benchmarks.report import command_line, plot_bars, write_report
-from benchmarks.scorer_models import FAMILIES, write_checkpoint
-from benchmarks.scorer_workload import Workload
-from benchmarks.timing import interleaved, paired_ratio
-from benchmarks.training_engines import batches_of, packed_engine, padded_engine
 from model.precision import has_native_bf16
 
 MODULE = "benchmarks.training"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from model.architectures import Architecture, Tokenizers, build_architecture
-from model.calibration import Calibrator
+from model.calibrator import Calibrator
 from model.configuration import CONFIG_FILE, GliclassConfig
 from model.encoders import position_limit
 from model.errors import CheckpointError

@@ -19,36 +19,36 @@ from model.scorer import Scorer
 from model.starter import default_cache_dir
 from schemas.policy import PolicyFile
 from schemas.settings import PUBLISH_TIMEOUTS, Settings
-from worker.admin import AdminError, AdminServer, admin_app
-from worker.admission import Admission
-from worker.backpressure import Backpressure, Load
-from worker.batcher import Batcher
-from worker.calibration import CostStore, calibrate, warm_up
-from worker.codec import RecordDecoder
+from worker.batching.batcher import Batcher
+from worker.batching.cost_model import CostModel
 from worker.config import ConfigurationError, parse_policies, read_file
-from worker.consumer import AssignmentTimeoutError, BrokerRefusalError, DuplicateInstanceError
-from worker.cost_model import CostModel
-from worker.dead_letters import DeadLetters
-from worker.device import Device, DeviceError
-from worker.duplicates import Duplicates
-from worker.enrichment import Enrichment
-from worker.exactly_once import ExactlyOncePublisher
-from worker.header_names import read_any_header_name
-from worker.health import Health
-from worker.kafka_client import client_options, connection_log, consumer_options, producer_options, size_options
-from worker.loading import load_model
-from worker.pipeline import FloodError, Pipeline
-from worker.policies import CompileOptions, PolicyError, PolicySet, PolicyStore, compile_policies
-from worker.policy_lint import lint_budgets
-from worker.policy_watcher import PolicyWatcher
-from worker.publisher import AtLeastOncePublisher, Publisher
-from worker.recorder import CONDITIONS, DEAD_LETTER_REACHABLE, Recorder
-from worker.start_offset import OffsetLostError
-from worker.stopping import StopSignal
+from worker.content.admission import Admission
+from worker.content.codec import RecordDecoder
+from worker.content.dead_letters import DeadLetters
+from worker.content.enrichment import Enrichment
+from worker.device.cost_measurement import CostStore, calibrate, warm_up
+from worker.device.model import load_model
+from worker.device.thread import Device, DeviceError
+from worker.health.admin_port import AdminError, AdminServer, admin_app
+from worker.health.conditions import Health
+from worker.health.stopping import StopSignal
+from worker.in_flight.backpressure import Backpressure, Load
+from worker.in_flight.duplicates import Duplicates
+from worker.kafka.at_least_once import AtLeastOncePublisher, Publisher
+from worker.kafka.client_options import client_options, connection_log, consumer_options, producer_options, size_options
+from worker.kafka.consumer import AssignmentTimeoutError, BrokerRefusalError, DuplicateInstanceError
+from worker.kafka.exactly_once import ExactlyOncePublisher
+from worker.kafka.header_names import read_any_header_name
+from worker.kafka.start_offset import OffsetLostError
+from worker.kafka.topics import BROKER_DEFAULT_MAX_MESSAGE_BYTES, NO_ERROR, Topic, describe_topics
+from worker.policies.compiled import CompileOptions, PolicyError, PolicySet, PolicyStore, compile_policies
+from worker.policies.lint import lint_budgets
+from worker.policies.watcher import PolicyWatcher
+from worker.stream.pipeline import FloodError, Pipeline
+from worker.stream.recorder import CONDITIONS, DEAD_LETTER_REACHABLE, Recorder
 from worker.telemetry.logging import configure
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.tracing import MissingExporterError, Tracing, otlp_exporter
-from worker.topics import BROKER_DEFAULT_MAX_MESSAGE_BYTES, NO_ERROR, Topic, describe_topics
 
 log = structlog.get_logger(__name__)
 

@@ -53,7 +53,7 @@ class ExitStatus:
 def main() -> None:
     """Entry point of the console script."""
     from model.errors import ModelError
-    from worker.policies import PolicyError
+    from worker.policies.compiled import PolicyError
 
     try:
         app()
@@ -122,10 +122,10 @@ def check(
     from rich.console import Console
 
     from schemas.settings import ModelSettings
-    from worker.check import run_checks
-    from worker.check_result import CheckResult, Outcome
+    from worker.checks.result import CheckResult, Outcome
+    from worker.checks.run import run_checks
+    from worker.checks.scores import ScoreChecks, check_scores
     from worker.config import load_settings
-    from worker.score_checks import ScoreChecks, check_scores
 
     colours = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "red", Outcome.SKIPPED: "dim"}
     console = Console(soft_wrap=True, highlight=False)
@@ -215,7 +215,7 @@ def classify(
     from rich.console import Console
 
     from schemas.settings import ModelSettings
-    from worker.classify import Classifier, show
+    from worker.commands.classifier import Classifier, show
 
     classifier = Classifier(policy, tenant, ModelSettings(path=model))
     texts = text or (line.rstrip("\n") for line in sys.stdin)

@@ -4,9 +4,9 @@ import numpy as np
 
 from benchmarks.simulator.engine import Device
 from benchmarks.simulator.workloads import SimulatedMessage
-from worker.batch import Batch
-from worker.batcher import Batcher
-from worker.cost_model import CostModel, CostSample, calibration_lengths
+from worker.batching.batch import Batch
+from worker.batching.batcher import Batcher
+from worker.batching.cost_model import CostModel, CostSample, calibration_lengths
 
 
 def calibrated(device: Device, seed: int = 0) -> CostModel:
@@ -21,7 +21,10 @@ def calibrated(device: Device, seed: int = 0) -> CostModel:
 
 
 class DeadlineBatcher:
-    """`worker.batcher.Batcher`, unchanged. `drops_late`: as for tenants whose policy leaves late messages unscored."""
+    """`worker.batching.batcher.Batcher`, unchanged.
+
+    `drops_late`: as for tenants whose policy leaves late messages unscored.
+    """
 
     def __init__(self, device: Device, cost_model: CostModel | None = None, *, drops_late: bool = False) -> None:
         self.batcher: Batcher[SimulatedMessage] = Batcher(

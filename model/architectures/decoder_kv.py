@@ -18,9 +18,9 @@ from model.label_set import LabelSet
 from model.packing import PackedBatch
 from model.prompt import Prompt, TextPass, TextSlot, examples_piece, require_room
 from model.readout import Spans, select_rows
-from model.recurrent import Recurrence
 from model.scorers.decoder_kv import DecoderKvScorer, DecoderScores
 from model.scorers.groups import LabelGroups
+from model.scorers.recurrent import Recurrence
 from model.tokenizer import LABEL_MARKER, NOTHING, SEPARATOR_MARKER
 
 

@@ -12,9 +12,9 @@ from model.configuration import GliclassConfig
 from model.encoders.deberta import PackedDebertaEncoder
 from model.label_sections import LabelSections
 from model.projectors import normalise
-from model.recurrent import ReasoningCell, Recurrence, TextMemory
 from model.scorers.groups import LabelGroups, group_maximum, group_softmax
 from model.scorers.pairwise import pair_linear, score_mlp
+from model.scorers.recurrent import ReasoningCell, Recurrence, TextMemory
 
 HEAD_SIZE = 64
 MAX_RELATIVE_POSITIONS = 512

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig
 
-from model.calibration import LOGIT_FEATURES
+from model.calibrator import LOGIT_FEATURES
 from model.checkpoint import LABEL_TOKENIZER_FOLDER, WEIGHTS_FILE, GliclassModel, save_weights
 from model.configuration import CONFIG_FILE, GliclassConfig
 from model.projectors import BiEncoderProjector, FeaturesProjector

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from benchmarks.end_to_end import arrivals, material
-from benchmarks.end_to_end_figures import Measured, figures, tokens_per_second
-from benchmarks.kafka_peers import KINDS
-from benchmarks.kafka_systems import Appended, Material, Running, System
+from benchmarks.kafka.figures import Measured, figures, tokens_per_second
+from benchmarks.kafka.peers import KINDS
+from benchmarks.kafka.systems import Appended, Material, Running, System
 from worker.demo.local_kafka import LocalKafka
 
 

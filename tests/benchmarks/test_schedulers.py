@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.replay import ReplayedMessage, replay
+from benchmarks.engines.trace_replay import ReplayedMessage, replay
 from benchmarks.schedulers import Point, figures, tenants_for
 from benchmarks.simulator.contenders import OURS
 from benchmarks.simulator.peers import FirstInFirstOut

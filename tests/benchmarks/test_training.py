@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.scorer_models import write_checkpoint
-from benchmarks.scorer_workload import Workload
+from benchmarks.engines.models import write_checkpoint
+from benchmarks.engines.training import batches_of, packed_engine, padded_engine
+from benchmarks.engines.workload import Workload
 from benchmarks.training import main
-from benchmarks.training_engines import batches_of, packed_engine, padded_engine
 from model.configuration import CONFIG_FILE
 
 

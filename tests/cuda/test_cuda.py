@@ -12,13 +12,13 @@ from transformers import DebertaV2Config, ModernBertConfig, T5Config
 
 from model.checkpoint import load_checkpoint
 from model.flash_attention import takes_flash
-from model.golden import score_cases
 from model.packing import QueryRows, packed_attention
 from model.scorer import Scorer
 from model.training.data import TrainingExample
 from model.training.feedback import Feedback
 from model.training.reinforcement import FeedbackSettings, train_from_feedback
 from model.training.supervised import TrainingSettings, train
+from model.verification.golden import score_cases
 
 pytestmark = pytest.mark.cuda
 

@@ -16,15 +16,15 @@ from schemas.mapping import InputMapping
 from schemas.policy import PolicyFile
 from schemas.records import DeadLetterHeaders, EnrichedRecord
 from schemas.settings import InputSettings
-from worker.admission import Admission
-from worker.codec import RecordDecoder
-from worker.dead_letters import DeadLetters
-from worker.device import score_or_bisect
-from worker.enrichment import Enrichment
-from worker.message import Message, Result
-from worker.partition import Partition
-from worker.policies import CompileOptions, PolicyStore, compile_policies
-from worker.record_size import record_size_bytes
+from worker.content.admission import Admission
+from worker.content.codec import RecordDecoder
+from worker.content.dead_letters import DeadLetters
+from worker.content.enrichment import Enrichment
+from worker.device.thread import score_or_bisect
+from worker.in_flight.message import Message, Result
+from worker.in_flight.partition import Partition
+from worker.in_flight.record_size import record_size_bytes
+from worker.policies.compiled import CompileOptions, PolicyStore, compile_policies
 from worker.telemetry.tracing import Tracing
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]

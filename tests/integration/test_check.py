@@ -8,8 +8,8 @@ from support.guarded_kafka import PASSWORD, Guarded, guarded_kafka, login
 from support.kafka import Record, create_topic, produce, read_all, unique_name
 
 from schemas.settings import Settings
-from worker.check_result import CheckResult, Outcome
-from worker.kafka_checks import check_kafka
+from worker.checks.kafka import check_kafka
+from worker.checks.result import CheckResult, Outcome
 
 pytestmark = pytest.mark.integration
 

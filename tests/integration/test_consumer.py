@@ -13,14 +13,14 @@ from support.kafka import Record as KafkaRecord
 from support.kafka import admin_client, committed_offsets, create_topic, produce, unique_name
 
 from schemas.kafka_settings import KafkaSettings
-from worker.consumer import AssignmentTimeoutError, BrokerRefusalError, GroupConsumer, Record
 from worker.demo.kafka_properties import Listener
 from worker.demo.local_kafka import LocalKafka
-from worker.kafka_client import consumer_options
-from worker.message import Result
-from worker.partition import Partition, record_bytes
-from worker.publisher import AtLeastOncePublisher, CommittedOffset, Publisher
-from worker.start_offset import OffsetLostError
+from worker.in_flight.message import Result
+from worker.in_flight.partition import Partition, record_bytes
+from worker.kafka.at_least_once import AtLeastOncePublisher, CommittedOffset, Publisher
+from worker.kafka.client_options import consumer_options
+from worker.kafka.consumer import AssignmentTimeoutError, BrokerRefusalError, GroupConsumer, Record
+from worker.kafka.start_offset import OffsetLostError
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.tracing import NOT_TRACED
 

@@ -15,11 +15,11 @@ from support.worker_process import WorkerProcess
 
 from schemas.kafka_settings import KafkaSettings
 from worker.demo.local_kafka import LocalKafka
-from worker.exactly_once import ExactlyOncePublisher
-from worker.kafka_client import producer_options
-from worker.message import Outgoing, Result
-from worker.partition import Partition
-from worker.publisher import PublishError
+from worker.in_flight.message import Outgoing, Result
+from worker.in_flight.partition import Partition
+from worker.kafka.at_least_once import PublishError
+from worker.kafka.client_options import producer_options
+from worker.kafka.exactly_once import ExactlyOncePublisher
 from worker.telemetry.tracing import NOT_TRACED
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]

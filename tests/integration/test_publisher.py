@@ -9,10 +9,10 @@ from support.kafka import create_topic, read_all, unique_name
 
 from schemas.kafka_settings import KafkaSettings
 from worker.demo.local_kafka import LocalKafka
-from worker.kafka_client import producer_options
-from worker.message import Outgoing, Result
-from worker.partition import Partition
-from worker.publisher import AtLeastOncePublisher, PublishError
+from worker.in_flight.message import Outgoing, Result
+from worker.in_flight.partition import Partition
+from worker.kafka.at_least_once import AtLeastOncePublisher, PublishError
+from worker.kafka.client_options import producer_options
 from worker.telemetry.tracing import NOT_TRACED
 
 pytestmark = pytest.mark.integration

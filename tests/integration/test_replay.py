@@ -12,10 +12,10 @@ from support.kafka import Record, create_topic, produce, read_all
 
 from schemas.kafka_settings import KafkaSettings
 from schemas.records import DeadLetterReason
-from worker.dead_letter_tool import DeadLetterToolError, Filter, read_dead_letters
 from worker.demo.local_kafka import LocalKafka
-from worker.kafka_client import producer_options
-from worker.replay import REPLAYED_SUFFIX, Replay
+from worker.kafka.client_options import producer_options
+from worker.replay.letters import DeadLetterToolError, Filter, read_dead_letters
+from worker.replay.replay import REPLAYED_SUFFIX, Replay
 
 pytestmark = pytest.mark.integration
 

@@ -4,7 +4,7 @@ import pytest
 from support.kafka import admin_client, create_topic, unique_name
 
 from worker.demo.local_kafka import LocalKafka
-from worker.topics import describe_topics
+from worker.kafka.topics import describe_topics
 
 pytestmark = pytest.mark.integration
 

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from worker.batch import Batch
-from worker.batcher import Batcher
-from worker.cost_model import CostModel, CostSample
+from worker.batching.batch import Batch
+from worker.batching.batcher import Batcher
+from worker.batching.cost_model import CostModel, CostSample
 
 FIXED_SECONDS = 0.005
 SECONDS_PER_TOKEN = 10e-6

@@ -6,7 +6,7 @@ import yaml
 
 from model.label_set import LabelSet
 from schemas.policy import PolicyFile
-from worker.policies import CompiledPolicy, CompileOptions, PolicySet, compile_policies
+from worker.policies.compiled import CompiledPolicy, CompileOptions, PolicySet, compile_policies
 
 
 class NoModel:

@@ -21,14 +21,14 @@ def sabotaged(fault: Callable[[], None]) -> Callable[[Path, Path], ForkedProcess
 
 def no_batches() -> None:
     """Nothing raises and every loop turns, but no batch is ever formed."""
-    from worker.batcher import Batcher
+    from worker.batching.batcher import Batcher
 
     Batcher.next_batch = lambda self, now: math.inf
 
 
 def blocked_loop() -> None:
     """Something blocks the event loop for good as soon as there is a batch."""
-    from worker.batcher import Batcher
+    from worker.batching.batcher import Batcher
 
     def next_batch(self: Any, now: float) -> float:
         if self.queued_messages:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from worker.commands.loading import model_folder, one_line_errors
+from worker.commands.inputs import model_folder, one_line_errors
 
 
 @one_line_errors

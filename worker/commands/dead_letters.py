@@ -14,7 +14,7 @@ import typer
 from worker.config import CONFIG_VARIABLE
 
 if TYPE_CHECKING:
-    from worker.dead_letter_tool import Filter
+    from worker.replay.letters import Filter
 
 dead_letters = typer.Typer(help="Look at what could not be classified, and send it again.", no_args_is_help=True)
 
@@ -41,7 +41,7 @@ def list_counts(
     from rich.table import Table
 
     from worker.config import load_settings
-    from worker.dead_letter_tool import read_dead_letters
+    from worker.replay.letters import read_dead_letters
 
     settings, wanted = load_settings(config), _filter(reason, tenant, since, until)
     counts: Counter[tuple[str, str, str]] = Counter()
@@ -68,7 +68,7 @@ def show(
 ) -> None:
     """Print one dead letter as JSON, its text included."""
     from worker.config import load_settings
-    from worker.dead_letter_tool import DeadLetterToolError, Filter, read_dead_letters
+    from worker.replay.letters import DeadLetterToolError, Filter, read_dead_letters
 
     settings = load_settings(config)
 
@@ -93,7 +93,7 @@ def export(
 ) -> None:
     """Write dead letters as JSON lines, their texts included."""
     from worker.config import load_settings
-    from worker.dead_letter_tool import read_dead_letters
+    from worker.replay.letters import read_dead_letters
 
     settings, wanted = load_settings(config), _filter(reason, tenant, since, until)
 
@@ -126,7 +126,7 @@ def replay(
 ) -> None:
     """Send dead letters to their input topic again, each once: a second run finds nothing left to do."""
     from worker.config import load_settings
-    from worker.replay import Replay
+    from worker.replay.replay import Replay
 
     settings, wanted = load_settings(config), _filter(reason, tenant, since, until)
     work = Replay(
@@ -152,7 +152,7 @@ def _filter(
     reasons: list[str] | None, tenants: list[str] | None, since: datetime | None, until: datetime | None
 ) -> "Filter":
     from schemas.records import DeadLetterReason
-    from worker.dead_letter_tool import Filter
+    from worker.replay.letters import Filter
 
     known = [str(reason) for reason in DeadLetterReason]
     for reason in reasons or ():
@@ -180,8 +180,8 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def _finish(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end; a failure that is the cluster's or the arguments' becomes one line."""
-    from worker.dead_letter_tool import TOOL_ERRORS
-    from worker.kafka_client import connection_log
+    from worker.kafka.client_options import connection_log
+    from worker.replay.letters import TOOL_ERRORS
 
     with connection_log() as connections:
         try:

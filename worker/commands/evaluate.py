@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from worker.commands.loading import model_folder, one_line_errors, read_all
+from worker.commands.inputs import model_folder, one_line_errors, read_all
 
 
 @one_line_errors

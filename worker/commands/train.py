@@ -7,7 +7,7 @@ import typer
 
 from model.training.data import TrainingExample
 from model.training.errors import DataError
-from worker.commands.loading import model_folder, one_line_errors, read_all
+from worker.commands.inputs import model_folder, one_line_errors, read_all
 
 
 @one_line_errors

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.calibration import LOGIT_FEATURES, logit_statistics
+from model.calibrator import LOGIT_FEATURES, logit_statistics
 from model.scorers.groups import LabelGroups
 from model.training.starter.label_tower import LabelTower, unit_texts
 from model.training.starter.tasks import TaskSampler

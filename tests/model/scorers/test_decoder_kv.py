@@ -15,8 +15,8 @@ from transformers import BertConfig
 
 from model.configuration import GliclassConfig
 from model.label_sections import LabelSections, find_label_sections
-from model.recurrent import Recurrence
 from model.scorers.decoder_kv import DecoderKvScorer
+from model.scorers.recurrent import Recurrence
 
 LABEL, SEP, SIZE = 7, 8, 128
 

@@ -128,7 +128,7 @@ def _count_tasks() -> None:
 
 def _commit_early() -> None:
     """The mistake that the suite is there to find: the watermark is where reading is."""
-    from worker.offsets import OffsetTracker
+    from worker.in_flight.offset_tracker import OffsetTracker
 
     early = property(lambda self: self.position if self.position > self._committed else None)
     patch.multiple(OffsetTracker, watermark=property(lambda self: self.position), uncommitted=early).start()

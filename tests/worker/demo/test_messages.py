@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.records import HEADER_TRACEPARENT, DeadLetterReason
 from schemas.settings import InputSettings
-from worker.codec import RecordDecoder, RecordError
+from worker.content.codec import RecordDecoder, RecordError
 from worker.demo.configuration import worker_settings
 from worker.demo.messages import HOSTILE, TENANT_WEIGHTS, DemoMessage, Plan, demo_messages, warm_up_messages
 from worker.demo.texts import WRITERS

@@ -3,7 +3,7 @@ import pytest
 
 from schemas import records
 from schemas.records import EnrichedRecord, LabelScore, SourceCoordinates, TaskResult
-from worker.codec import encode_enriched
+from worker.content.codec import encode_enriched
 from worker.demo.observer import classified
 
 HEADERS = {

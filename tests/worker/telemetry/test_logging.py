@@ -38,13 +38,13 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 def test_a_line_is_one_json_object_with_level_time_and_fields() -> None:
     stream = io.StringIO()
     configure(stream=stream)
-    structlog.get_logger("worker.consumer").info("partitions assigned", partitions=[0, 2])
+    structlog.get_logger("worker.kafka.consumer").info("partitions assigned", partitions=[0, 2])
     (line,) = lines(stream)
     assert line.pop("timestamp")
     assert line == {
         "event": "partitions assigned",
         "level": "info",
-        "logger": "worker.consumer",
+        "logger": "worker.kafka.consumer",
         "partitions": [0, 2],
     }
 
@@ -182,7 +182,7 @@ def test_another_complaint_another_logger_or_another_level_is_said() -> None:
 
 def test_the_workers_own_lines_are_never_held_back() -> None:
     once = RepeatFilter(clock=Clock())
-    assert all(once.filter(record("partition stopped", logger="worker.consumer")) for _ in range(3))
+    assert all(once.filter(record("partition stopped", logger="worker.kafka.consumer")) for _ in range(3))
 
 
 def test_a_thousand_kinds_of_complaint_do_not_fill_the_memory() -> None:

@@ -1,0 +1,1 @@
+"""A model held against stored scores, the `gliclass` package and shipped texts."""

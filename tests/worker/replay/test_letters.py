@@ -1,0 +1,51 @@
+"""Which dead letters are meant."""
+
+import json
+
+import pytest
+from support.records import consumer_record
+
+from schemas.records import DeadLetterReason
+from worker.content.dead_letters import DeadLetters
+from worker.replay.letters import DeadLetter, Filter
+from worker.telemetry.tracing import NOT_TRACED
+
+
+def dead_letter(*, tenant: str | None = "shop", at_ms: int = 5000) -> DeadLetter:
+    source = consumer_record(b"\xff{", key=b"\x00", headers=(("a", b"1"), ("a", None)), offset=7)
+    result = DeadLetters("dead", 1_000_000).result(
+        source, DeadLetterReason.INVALID_JSON, "why", NOT_TRACED, tenant=tenant
+    )
+    headers = [
+        (name, b"%d" % at_ms) if name == "gliclass-dead-lettered-at-ms" else (name, value)
+        for name, value in result.outgoing[0].headers
+    ]
+    return DeadLetter.of(consumer_record(b"\xff{", key=b"\x00", headers=tuple(headers), offset=3))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "admitted"),
+    [
+        (Filter(), True),
+        (Filter(reasons=frozenset({"invalid_json", "late"})), True),
+        (Filter(reasons=frozenset({"late"})), False),
+        (Filter(tenants=frozenset({"shop"})), True),
+        (Filter(tenants=frozenset({"forum"})), False),
+        (Filter(since_ms=5000, until_ms=5001), True),
+        (Filter(since_ms=5001), False),
+        (Filter(until_ms=5000), False),
+    ],
+)
+def test_a_filter_admits_what_meets_all_its_conditions(wanted: Filter, admitted: bool):
+    assert wanted.admits(dead_letter()) is admitted
+
+
+def test_a_dead_letter_without_tenant_is_of_no_tenant_that_was_asked_for():
+    assert not Filter(tenants=frozenset({"shop"})).admits(dead_letter(tenant=None))
+
+
+def test_an_exported_dead_letter_names_its_source_and_keeps_its_text():
+    exported = json.loads(dead_letter().as_json())
+    assert (exported["dead_letter"], exported["source"], exported["reason"]) == ("in-0-3", "in-0-7", "invalid_json")
+    assert (exported["value"], exported["dead_lettered_at_ms"]) == ("\ufffd{", 5000)
+    assert exported["headers"] == {"a": ""}

@@ -1,0 +1,1 @@
+"""What `run` needs, tested one by one."""

@@ -1,0 +1,95 @@
+"""`gliclass-worker check`: everything that can be known before a message is read."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from model.errors import ModelError
+from model.scorer import Scorer
+from schemas.policy import PolicyFile
+from schemas.settings import Settings
+from worker.app import compile_options
+from worker.checks.kafka import check_kafka
+from worker.checks.result import CheckResult, Outcome
+from worker.config import ConfigurationError, load_policies, load_settings
+from worker.device.model import load_model
+from worker.device.thread import Device
+from worker.policies.compiled import PolicyError, compile_policies
+from worker.policies.lint import lint_policies
+
+CONFIGURATION, POLICIES, MODEL, LABEL_SETS = "configuration", "policies", "model", "label sets"
+
+
+async def run_checks(config: Path | None) -> AsyncIterator[CheckResult]:
+    """Each result as soon as it is known: settings, policies, brokers and topics, model, label sets.
+
+    Loads the model, which the first time may fetch it; everything else ends within seconds. Never raises for what it
+    checks.
+    """
+    try:
+        settings = load_settings(config)
+    except ConfigurationError as error:
+        for line in error.lines:
+            yield CheckResult(CONFIGURATION, Outcome.FAILED, f"{error.source}: {line}")
+        return
+    yield CheckResult(CONFIGURATION, Outcome.OK, str(config) if config else "environment")
+
+    policies: PolicyFile | None = None
+    try:
+        policies = load_policies(settings.policies.file)
+    except ConfigurationError as error:
+        for line in error.lines:
+            yield CheckResult(POLICIES, Outcome.FAILED, f"{error.source}: {line}")
+    else:
+        yield CheckResult(POLICIES, Outcome.OK, f"{settings.policies.file}: {_extent(policies)}")
+        for path, message in lint_policies(policies):
+            yield CheckResult(POLICIES, Outcome.WARNING, f"{path}: {message}")
+
+    async for result in check_kafka(settings, _route_topics(policies)):
+        yield result
+    async for result in _check_model(settings, policies):
+        yield result
+
+
+async def _check_model(settings: Settings, policies: PolicyFile | None) -> AsyncIterator[CheckResult]:
+    device = Device()
+    try:
+        model = await device.run(load_model, settings.model)
+    except ModelError as error:
+        yield CheckResult(MODEL, Outcome.FAILED, str(error))
+        yield CheckResult(LABEL_SETS, Outcome.SKIPPED, "needs the model")
+        return
+    else:
+        yield CheckResult(MODEL, Outcome.OK, _described(model))
+        if policies is None:
+            yield CheckResult(LABEL_SETS, Outcome.SKIPPED, "needs the policies")
+            return
+        try:
+            compiled = await device.run(compile_policies, policies, model, compile_options(settings))
+        except PolicyError as error:
+            for line in error.lines:
+                yield CheckResult(LABEL_SETS, Outcome.FAILED, line)
+            return
+        tasks = [task for policy in compiled.by_name().values() for task in policy.tasks]
+        longest = max(task.prepared.token_count for task in tasks)
+        detail = f"{len(tasks)} fit; the longest takes {longest} of {model.max_tokens} tokens"
+        yield CheckResult(LABEL_SETS, Outcome.OK, detail)
+    finally:
+        device.close()
+
+
+def _described(model: Scorer) -> str:
+    dtype = str(model.dtype).removeprefix("torch.")
+    return f"{model.architecture} on {model.device} in {dtype}, window {model.max_tokens} tokens, digest {model.digest}"
+
+
+def _extent(policies: PolicyFile) -> str:
+    count = len(policies.tenants)
+    tenants = f"{count} tenant{'' if count == 1 else 's'}"
+    return f"{tenants} and a default policy" if policies.default else tenants
+
+
+def _route_topics(policies: PolicyFile | None) -> set[str]:
+    if policies is None:
+        return set()
+    every = [*policies.tenants.values(), *([policies.default] if policies.default else [])]
+    return {route.topic for policy in every for route in policy.routes}

@@ -1,0 +1,1 @@
+"""What a record says: read from bytes, admitted, decided on, and written again."""

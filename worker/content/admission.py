@@ -1,0 +1,105 @@
+"""A fetched record becomes a message, or a dead letter."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from model.long_text import LongText
+from model.scorer import EncodedText, PreparedLabelSet
+from schemas.records import DeadLetterReason
+from worker.content.codec import RecordDecoder, RecordError
+from worker.content.dead_letters import DeadLetters
+from worker.in_flight.message import Message, Result
+from worker.in_flight.partition import Partition
+from worker.kafka.consumer import Record
+from worker.policies.compiled import CompiledPolicy
+from worker.telemetry.tracing import Tracing
+
+
+class Encodes(Protocol):
+    """What admission needs of a model; called from a thread of its own."""
+
+    def encode(self, text: str, prepared: Sequence[PreparedLabelSet], long_text: LongText) -> EncodedText: ...
+
+
+class Admission:
+    """Decodes, finds the policy, tokenises and sets the deadline: all in one thread beside the event loop."""
+
+    def __init__(
+        self,
+        decoder: RecordDecoder,
+        policy_of: Callable[[str], CompiledPolicy | None],
+        model: Encodes,
+        dead_letters: DeadLetters,
+        tracing: Tracing,
+    ) -> None:
+        self._decoder = decoder
+        self._policy_of = policy_of
+        self._model = model
+        self._dead_letters = dead_letters
+        self._tracing = tracing
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="admission")
+
+    async def admit(self, partition: Partition, records: Sequence[Record]) -> list[Message | Result]:
+        """One outcome per record, in order."""
+        delivered_at = time.monotonic()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: [self.admit_one(partition, record, delivered_at) for record in records]
+        )
+
+    def admit_one(self, partition: Partition, record: Record, delivered_at: float) -> Message | Result:
+        """Never raises for what a record holds: that would be delivered again for ever."""
+        trace = self._tracing.start_message(record.headers, record.topic, record.partition, record.offset)
+        try:
+            decoded = self._decoder.decode(record.key, record.value, record.headers)
+        except RecordError as error:
+            return self._dead_letters.result(record, error.reason, error.detail, trace, tenant=error.tenant)
+        policy = self._policy_of(decoded.tenant)
+        if policy is None:
+            detail = "no policy for this tenant, and no default policy"
+            return self._dead_letters.result(
+                record, DeadLetterReason.TENANT_UNKNOWN, detail, trace, tenant=decoded.tenant
+            )
+        try:
+            encoded = self._model.encode(decoded.text, policy.prepared, policy.long_text)
+        except Exception as error:  # whatever a tokenizer makes of a hostile text is that record's failure alone
+            return self._dead_letters.result(
+                record, DeadLetterReason.MODEL_ERROR, type(error).__name__, trace, tenant=decoded.tenant
+            )
+        deadline, clock_ahead_seconds = _deadline(record, decoded.event_time_ms, policy.latency_budget_seconds)
+        return Message(
+            partition=partition,
+            record=record,
+            decoded=decoded,
+            policy=policy,
+            encoded=encoded,
+            duplicate_key=(policy.version, hashlib.blake2b(decoded.text.encode(), digest_size=16).digest()),
+            deadline=deadline,
+            delivered_at=delivered_at,
+            admitted_at=time.monotonic(),
+            trace=trace,
+            clock_ahead_seconds=clock_ahead_seconds,
+        )
+
+    def condemn(self, record: Record, detail: str) -> Result:
+        """The dead letter of a record that ended the process again and again; nothing of it is read."""
+        trace = self._tracing.start_message(record.headers, record.topic, record.partition, record.offset)
+        return self._dead_letters.result(record, DeadLetterReason.CRASHED_WORKER, detail, trace)
+
+    def close(self) -> None:
+        """Take no more records."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _deadline(record: Record, event_time_ms: int | None, budget_seconds: float) -> tuple[float, float]:
+    """The end of the latency budget on the monotonic clock, and seconds by which the record's time is in the future.
+
+    It runs from the record's own time or Kafka's timestamp; from now where there is none (-1, 0), and where a clock
+    that runs ahead puts it into the future.
+    """
+    timestamp_ms = event_time_ms if event_time_ms is not None else record.timestamp
+    age_seconds = time.time() - timestamp_ms / 1000 if timestamp_ms > 0 else 0.0
+    return time.monotonic() - max(0.0, age_seconds) + budget_seconds, max(0.0, -age_seconds)

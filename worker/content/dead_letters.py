@@ -1,0 +1,74 @@
+"""Dead letters: the record as it was, and why it could not be classified."""
+
+import time
+
+from schemas import records
+from schemas.records import DeadLetterReason
+from worker.content.codec import MAX_ERROR_CHARACTERS, merge_headers
+from worker.in_flight.message import Message, Outgoing, Result
+from worker.in_flight.partition import record_bytes
+from worker.in_flight.record_size import record_size_bytes
+from worker.kafka.consumer import Record
+from worker.telemetry.tracing import MessageTrace
+
+
+class DeadLetters:
+    """Makes the dead letter of a record: key, value and headers untouched, the reason in headers beside them."""
+
+    def __init__(self, topic: str, max_record_bytes: int) -> None:
+        self._topic = topic
+        self._max_record_bytes = max_record_bytes
+
+    def result(
+        self,
+        record: Record,
+        reason: DeadLetterReason,
+        error: str,
+        trace: MessageTrace,
+        *,
+        tenant: str | None = None,
+        message: Message | None = None,
+    ) -> Result:
+        """The record ends as a dead letter. `error` must not quote the text."""
+        ours = {
+            records.HEADER_REASON: reason,
+            records.HEADER_ERROR: error[:MAX_ERROR_CHARACTERS],
+            records.HEADER_TENANT: tenant,
+            records.HEADER_SOURCE_TOPIC: record.topic,
+            records.HEADER_SOURCE_PARTITION: str(record.partition),
+            records.HEADER_SOURCE_OFFSET: str(record.offset),
+            records.HEADER_SOURCE_TIMESTAMP_MS: str(record.timestamp),
+            records.HEADER_DEAD_LETTERED_AT_MS: str(int(time.time() * 1000)),
+            # Taken out where a producer wrote them: replay would believe that the value is not there.
+            records.HEADER_VALUE_NULL: None,
+            records.HEADER_VALUE_OMITTED_BYTES: None,
+        }
+        value = record.value
+        if record.key is None and value is None:
+            # No client can send a record without key and value, though one can be read.
+            value = b""
+            ours[records.HEADER_VALUE_NULL] = "1"
+        outgoing = Outgoing(self._topic, record.key, value, merge_headers(record.headers, ours))
+        if record_size_bytes(outgoing) > self._max_record_bytes:
+            outgoing = self._smaller(record, ours)
+        return Result(
+            record.offset,
+            record.key,
+            [outgoing],
+            record_bytes(record),
+            trace,
+            time.monotonic(),
+            dead_letter_reason=reason,
+            message=message,
+        )
+
+    def _smaller(self, record: Record, ours: dict[str, str | None]) -> Outgoing:
+        """Without the value; if that is not enough, without the original headers and key too.
+
+        A dead letter that cannot be published would hold its partition for ever.
+        """
+        ours[records.HEADER_VALUE_OMITTED_BYTES] = str(len(record.value or b""))
+        outgoing = Outgoing(self._topic, record.key, b"", merge_headers(record.headers, ours))
+        if record_size_bytes(outgoing) > self._max_record_bytes:
+            outgoing = Outgoing(self._topic, None, b"", merge_headers((), ours))
+        return outgoing

@@ -1,0 +1,1 @@
+"""The device: its thread, its model, and what its work costs."""

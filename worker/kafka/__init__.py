@@ -1,0 +1,1 @@
+"""The only room on the stream's path that calls the Kafka client."""

@@ -1,0 +1,1 @@
+"""The tenants' policies: compiled for the model, watched, and linted."""

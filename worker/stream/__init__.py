@@ -1,0 +1,1 @@
+"""The journey of a record: taken in, scored, and let out."""

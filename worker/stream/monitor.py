@@ -1,0 +1,77 @@
+"""Looks at the stream from beside it: membership, backlog, lag, batcher; ends the process at a standstill."""
+
+import asyncio
+import sys
+import time
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from worker.batching.batcher import Batcher
+from worker.health.stopping import exit_hard
+from worker.health.watchdog import Standing, Watchdog
+from worker.in_flight.message import Message
+from worker.in_flight.partition import Partition
+from worker.kafka.consumer import GroupConsumer
+from worker.stream.intake import Intake
+from worker.stream.recorder import Recorder
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS = 2.0
+
+
+async def watch_backlog(
+    consumer: GroupConsumer, batcher: Batcher[Message], intake: Intake, recorder: Recorder, stuck_seconds: float
+) -> None:
+    """Report how far behind this worker is, for ever; end the process when it stands still for `stuck_seconds`.
+
+    Brokers that do not answer are no standstill: what waits for them goes on when they are back, and a restart would
+    not bring them back.
+    """
+    metrics = recorder.metrics
+    watchdog = Watchdog(stuck_seconds, longest_look_seconds=stuck_seconds / 4)
+    interval_seconds = min(INTERVAL_SECONDS, stuck_seconds / 4)
+    while True:
+        now = time.monotonic()
+        recorder.assignment(consumer.joined)
+        recorder.batcher_state(batcher.state(now))
+        metrics.publish_estimate_seconds.set(batcher.publish_seconds)
+        oldest = [partition.oldest for partition in consumer.partitions if partition.oldest is not None]
+        metrics.oldest_in_flight_age_seconds.set(now - min((delivered_at for delivered_at, _ in oldest), default=now))
+        try:
+            lag = await consumer.lag_records()
+        except (KafkaError, TimeoutError) as error:
+            recorder.brokers_answer(False, type(error).__name__)
+            watchdog.look((), time.monotonic())
+        else:
+            recorder.brokers_answer(True)
+            for partition, records in lag.items():
+                labels = (partition.topic, str(partition.number))
+                timestamp_ms = partition.oldest[1] if partition.oldest else 0
+                seconds = max(0.0, time.time() - timestamp_ms / 1000) if timestamp_ms > 0 else 0.0
+                metrics.partition_lag_records.labels(*labels).set(records)
+                metrics.partition_lag_seconds.labels(*labels).set(seconds)
+            standings = [_standing(partition, records, consumer, intake) for partition, records in lag.items()]
+            if stuck := watchdog.look(standings, time.monotonic()):
+                end_at_standstill("; ".join(stuck))
+        await asyncio.sleep(interval_seconds)
+
+
+def end_at_standstill(reason: str) -> None:
+    """Show where every task and thread of the process is, and end it: whoever runs it starts it again."""
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
+    exit_hard(f"standstill: {reason}", dump_stacks=True)
+
+
+def _standing(partition: Partition, lag: int, consumer: GroupConsumer, intake: Intake) -> Standing:
+    held_back = (not partition.in_flight and consumer.is_paused(partition)) or intake.waits(partition)
+    return Standing(
+        repr(partition),
+        in_flight=partition.in_flight,
+        lag=lag,
+        done=partition.done,
+        position=partition.tracker.position,
+        excused=partition.blocked or partition.closing or held_back,
+    )

@@ -1,0 +1,208 @@
+"""Tells telemetry and health what the stream does, so that the pipeline reads as a stream."""
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from worker.batching.batch import Batch
+from worker.batching.batcher import BatcherState
+from worker.device.thread import Bisected, Logits
+from worker.health.conditions import Health
+from worker.in_flight.backpressure import Load
+from worker.in_flight.message import Message, Result
+from worker.in_flight.partition import Partition
+from worker.kafka.at_least_once import PublishError
+from worker.policies.compiled import PolicySet
+from worker.telemetry.metrics import Metrics, Stage
+from worker.telemetry.tracing import BatchTrace, Tracing
+
+if TYPE_CHECKING:
+    from model.scorer import Scorer
+
+log = structlog.get_logger(__name__)
+
+CLOCK_TOLERANCE_SECONDS = 0.1
+MODEL_LOADED = "model_loaded"
+ASSIGNED = "assigned"
+DEAD_LETTER_REACHABLE = "dead_letter_reachable"
+BROKERS_ANSWER = "brokers_answer"
+PUBLISHING = "publishing"
+CONDITIONS = (MODEL_LOADED, ASSIGNED, BROKERS_ANSWER, DEAD_LETTER_REACHABLE, PUBLISHING)
+
+
+class Recorder:
+    """Metrics, spans and heartbeats of one pipeline. Times are monotonic seconds."""
+
+    def __init__(self, metrics: Metrics, tracing: Tracing, health: Health, *, max_silence_seconds: float) -> None:
+        """A loop that makes no turn for `max_silence_seconds` makes the worker not live."""
+        self.metrics = metrics
+        self.tracing = tracing
+        self.health = health
+        self._max_silence_seconds = max_silence_seconds
+        self._failing: dict[Partition, str] = {}
+        self._brokers_answer = True
+        self.health.meet(PUBLISHING)
+
+    def watch(self, loop: str) -> None:
+        """Expect a loop to make turns from now on."""
+        self.health.watch(loop, self._max_silence_seconds, time.monotonic())
+
+    def beat(self, loop: str) -> None:
+        """A loop made a turn."""
+        self.health.beat(loop, time.monotonic())
+
+    def model_loaded(self, model: "Scorer") -> None:
+        """The model is ready."""
+        dtype = str(model.dtype).removeprefix("torch.")
+        self.metrics.model_info.labels(model.digest, model.architecture, str(model.device), dtype).set(1)
+        self.health.meet(MODEL_LOADED)
+        log.info(
+            "model loaded", digest=model.digest, architecture=model.architecture, device=str(model.device), dtype=dtype
+        )
+
+    def policies_changed(self, before: PolicySet | None, after: PolicySet) -> None:
+        """Other policies are in force."""
+        current = after.by_name()
+        if before is not None:
+            self.metrics.policy_reloads.labels("ok").inc()
+            for tenant in before.by_name().keys() - current.keys():
+                self.metrics.policy_version(tenant, None)
+        for tenant, policy in current.items():
+            self.metrics.policy_version(tenant, policy.version)
+
+    def policies_refused(self, reason: str) -> None:
+        """A changed policy file is not in force; the last good one stays."""
+        self.metrics.policy_reloads.labels("failed").inc()
+
+    def fetched(self, partition: Partition, records: int) -> None:
+        """Records were taken into flight."""
+        self.metrics.records_consumed.labels(partition.topic).inc(records)
+
+    def assignment(self, joined: bool) -> None:
+        """Whether this worker is a member of its group; a spare member without partitions counts."""
+        if joined:
+            self.health.meet(ASSIGNED)
+        else:
+            self.health.fail(ASSIGNED, "not a member of the consumer group yet, or a rebalance is under way")
+
+    def brokers_answer(self, answering: bool, error: str = "") -> None:
+        """Whether the brokers answered when last asked; said once when they stop and when they answer again."""
+        if answering != self._brokers_answer:
+            if answering:
+                log.info("the brokers answer again")
+            else:
+                log.warning("the brokers do not answer, waiting for them", error=error)
+        self._brokers_answer = answering
+        if answering:
+            self.health.meet(BROKERS_ANSWER)
+        else:
+            self.health.fail(BROKERS_ANSWER, error)
+
+    def batcher_state(self, state: BatcherState) -> None:
+        """What the batcher holds and at which batch duration it works."""
+        self.metrics.batch_duration_cap_seconds.set(state.batch_duration_seconds)
+        self.metrics.arriving_load.set(state.load)
+        self.metrics.late_messages_waiting.set(state.late_messages)
+        self.metrics.batch_predicted_to_actual_ratio.set(state.predicted_to_actual)
+        self.metrics.oldest_slack_seconds.set(min((each.slack_seconds for each in state.tenants), default=0.0))
+        self.metrics.tenant_virtual_lag_seconds.clear()
+        for each in state.tenants:
+            self.metrics.tenant_virtual_lag_seconds.labels(each.tenant).set(each.virtual_lag_seconds)
+
+    def backlog(self, load: Load, holding: bool, queued_messages: int) -> None:
+        """What waits, and whether consumption is held back for it."""
+        self.metrics.queue_work_seconds.set(load.queued_seconds)
+        self.metrics.queue_messages.set(queued_messages)
+        self.metrics.in_flight_messages.set(load.messages)
+        self.metrics.in_flight_bytes.set(load.bytes)
+        self.metrics.consumption_paused.set(holding)
+
+    def duplicate_met(self, message: Message) -> None:
+        """A message needs no pass of its own."""
+        self.metrics.messages_duplicate.labels(message.tenant).inc()
+
+    def batch_bound(self, batch: Batch[Message], now: float) -> BatchTrace:
+        """A batch goes to the device."""
+        for message in batch.messages:
+            message.bound_at = now
+            message.batch_messages = len(batch.messages)
+            message.batch_tokens = batch.token_count
+        return self.tracing.start_batch(
+            (message.trace for message in batch.messages), len(batch.messages), batch.token_count
+        )
+
+    def batch_scored(self, batch: Batch[Message], scored: Bisected[Logits], trace: BatchTrace, now: float) -> None:
+        """A batch came back from the device."""
+        error = next((outcome for outcome in scored.outcomes if isinstance(outcome, Exception)), None)
+        trace.finish(error)
+        for message in batch.messages:
+            message.scored_at = now
+        self.metrics.batch_bisections.inc(scored.failed_passes)
+        self.metrics.batch_scored(
+            len(batch.messages),
+            batch.token_count,
+            batch.reason,
+            now - batch.messages[0].bound_at,
+            None if scored.failed_passes else batch.predicted_seconds,
+        )
+
+    def published(self, results: Iterable[Result]) -> None:
+        """Results whose every record is acknowledged."""
+        now = time.monotonic()
+        for result in results:
+            message = result.message
+            stage_seconds = _stage_seconds(message, result, now) if message else {}
+            if message is not None and message.clock_ahead_seconds > CLOCK_TOLERANCE_SECONDS:
+                self.metrics.messages_clock_ahead.labels(message.tenant).inc()
+            if result.dead_letter_reason is not None:
+                self.metrics.records_dead_lettered.labels(result.dead_letter_reason).inc()
+            elif message is not None:
+                latency_seconds = now - message.deadline + message.latency_budget_seconds
+                late = now > message.deadline
+                self.metrics.message_published(
+                    message.tenant, stage_seconds, latency_seconds, late, message.encoded.truncated_token_count
+                )
+                for outgoing in result.outgoing:
+                    self.metrics.record_published(outgoing.topic)
+            result.trace.finish(stage_seconds, error_type=result.dead_letter_reason)
+
+    def publish_failed(self, partition: Partition, failure: PublishError) -> None:
+        """A round of a partition was not acknowledged; each cause is said once, not once for every partition."""
+        self.metrics.publish_failures.labels(type(failure.__cause__).__name__).inc()
+        self.metrics.publish_retries.inc()
+        if partition not in self._failing and str(failure) not in self._failing.values():
+            log.error("publishing fails, will be tried again until it succeeds", error=str(failure))
+        self._failing[partition] = str(failure)
+        self.health.fail(PUBLISHING, str(failure))
+
+    def publish_succeeded(self, partition: Partition) -> None:
+        """A round of a partition was acknowledged."""
+        if self._failing.pop(partition, None) is not None:
+            if not self._failing:
+                log.info("publishing works again")
+            self._judge_publishing()
+
+    def partition_closed(self, partition: Partition) -> None:
+        """A partition is no longer ours; its failures are not either."""
+        if self._failing.pop(partition, None) is not None:
+            self._judge_publishing()
+
+    def _judge_publishing(self) -> None:
+        if self._failing:
+            self.health.fail(PUBLISHING, next(iter(self._failing.values())))
+        else:
+            self.health.meet(PUBLISHING)
+
+
+def _stage_seconds(message: Message, result: Result, now: float) -> dict[Stage, float]:
+    """A dead letter may have skipped the later stages."""
+    times = [
+        (Stage.ADMIT, message.delivered_at, message.admitted_at),
+        (Stage.QUEUE, message.admitted_at, message.bound_at),
+        (Stage.SCORE, message.bound_at, message.scored_at),
+        (Stage.DECIDE, message.scored_at, result.concluded_at),
+        (Stage.PUBLISH, result.concluded_at, now),
+    ]
+    return {stage: until - since for stage, since, until in times if since and until}
