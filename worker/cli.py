@@ -14,7 +14,8 @@ from worker.commands.calibrate import calibrate
 from worker.commands.dead_letters import dead_letters
 from worker.commands.evaluate import evaluate
 from worker.commands.train import train
-from worker.config import CONFIG_VARIABLE, ConfigurationError
+from worker.config import CONFIG_VARIABLE
+from worker.errors import ConfigurationError, ExitStatus
 
 app = typer.Typer(
     help="Real-time zero-shot text classification on Kafka.\n\n"
@@ -42,18 +43,10 @@ ConfigOption = Annotated[
 ]
 
 
-class ExitStatus:
-    """What the process tells its orchestrator."""
-
-    OK = 0
-    FAILED = 1
-    BAD_CONFIGURATION = 2
-
-
 def main() -> None:
     """Entry point of the console script."""
     from model.errors import ModelError
-    from worker.policies.compiled import PolicyError
+    from worker.errors import PolicyError
 
     try:
         app()

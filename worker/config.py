@@ -13,21 +13,13 @@ from pydantic_settings import SettingsError
 from schemas.errors import error_lines, model_at, unknown_name
 from schemas.policy import PolicyFile
 from schemas.settings import ENVIRONMENT_PREFIX, NESTED_DELIMITER, Settings
+from worker.errors import ConfigurationError
 
 CONFIG_VARIABLE = "GLICLASS_CONFIG"
 """Names the settings file itself, so it is no setting."""
 
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$")
 _SERVICE_LINK_PORT = re.compile(r"(tcp|udp|sctp)://")
-
-
-class ConfigurationError(Exception):
-    """A file or variable that people wrote is wrong; `lines` name each place and its fix."""
-
-    def __init__(self, source: str, lines: list[str]) -> None:
-        super().__init__("\n".join(f"{source}: {line}" for line in lines))
-        self.source = source
-        self.lines = lines
 
 
 def load_settings(path: Path | None) -> Settings:

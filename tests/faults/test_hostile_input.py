@@ -23,7 +23,7 @@ from worker.content.enrichment import Enrichment
 from worker.device.thread import score_or_bisect
 from worker.in_flight.message import Message, Result
 from worker.in_flight.partition import Partition
-from worker.in_flight.record_size import record_size_bytes
+from worker.in_flight.record_limits import RecordLimits
 from worker.policies.compiled import CompileOptions, PolicyStore, compile_policies
 from worker.telemetry.tracing import Tracing
 
@@ -84,7 +84,7 @@ class Way:
         dead_letters = DeadLetters(DEAD, LARGEST_RECORD_BYTES)
         self._scorer = scorer
         self._admission = Admission(decoder, store.resolve, scorer, dead_letters, Tracing(None))
-        self._enrichment = Enrichment(OUTPUT, scorer.digest, dead_letters, limits)
+        self._enrichment = Enrichment(OUTPUT, scorer.digest, dead_letters, RecordLimits(limits))
         self._partition = Partition("in", 0, epoch=1, next_offset=0)
 
     def results(self, records: list) -> list[Result]:
@@ -132,7 +132,7 @@ def end_of(result: Result) -> str:
     """How the record ended; fails unless everything that would be sent is whole."""
     assert result.outgoing
     for outgoing in result.outgoing:
-        assert record_size_bytes(outgoing) <= LARGEST_RECORD_BYTES
+        assert outgoing.wire_bytes <= LARGEST_RECORD_BYTES
         if result.dead_letter_reason is None:
             EnrichedRecord.model_validate(orjson.loads(outgoing.value or b""))
         else:

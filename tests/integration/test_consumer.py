@@ -15,12 +15,14 @@ from support.kafka import admin_client, committed_offsets, create_topic, produce
 from schemas.kafka_settings import KafkaSettings
 from worker.demo.kafka_properties import Listener
 from worker.demo.local_kafka import LocalKafka
+from worker.errors import AssignmentTimeoutError, BrokerRefusalError, OffsetLostError
 from worker.in_flight.message import Result
-from worker.in_flight.partition import Partition, record_bytes
-from worker.kafka.at_least_once import AtLeastOncePublisher, CommittedOffset, Publisher
+from worker.in_flight.partition import Partition
+from worker.in_flight.publisher import CommittedOffset, Publisher
+from worker.in_flight.record import Record
+from worker.kafka.at_least_once import AtLeastOncePublisher
 from worker.kafka.client_options import consumer_options
-from worker.kafka.consumer import AssignmentTimeoutError, BrokerRefusalError, GroupConsumer, Record
-from worker.kafka.start_offset import OffsetLostError
+from worker.kafka.consumer import GroupConsumer, Stream
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.tracing import NOT_TRACED
 
@@ -32,11 +34,20 @@ PUBLISHER = AtLeastOncePublisher(AIOKafkaProducer, dead_letter_topic="dead", tim
 
 def finish(partition: Partition, record: Record) -> None:
     """Complete a record as if its output had been acknowledged."""
-    partition.published([Result(record.offset, record.key, [], record_bytes(record), NOT_TRACED, 0.0)])
+    partition.published([Result(record, [], NOT_TRACED, 0.0)])
 
 
-async def nothing_to_drain(partitions: Collection[Partition]) -> None:
-    return None
+class Idle:
+    """A stream that works on nothing, so that nothing has to be brought to an end."""
+
+    def open(self, partition: Partition[Result]) -> None:
+        return None
+
+    async def close(self, partitions: Collection[Partition[Result]]) -> None:
+        return None
+
+
+IDLE = Idle()
 
 
 async def fetch(member: GroupConsumer, count: int) -> list[tuple[Partition, Record]]:
@@ -70,7 +81,7 @@ async def join(kafka: LocalKafka) -> AsyncIterator[Join]:
     async with AsyncExitStack() as stack:
 
         async def start(
-            topic: str, group: str, drain=nothing_to_drain, publisher: Publisher = PUBLISHER, **settings
+            topic: str, group: str, stream: Stream = IDLE, publisher: Publisher = PUBLISHER, **settings
         ) -> GroupConsumer:
             kafka_settings = KafkaSettings(
                 bootstrap_servers=[kafka.bootstrap_servers],
@@ -86,8 +97,7 @@ async def join(kafka: LocalKafka) -> AsyncIterator[Join]:
                 kafka_settings,
                 Metrics(),
                 publisher=publisher,
-                opened=lambda partition: None,
-                drain=drain,
+                stream=stream,
             )
             stack.push_async_callback(member.stop, 5.0)
             await member.start()
@@ -105,7 +115,7 @@ async def test_only_what_is_complete_is_committed_and_the_next_member_goes_on_fr
         if record.offset not in (6, 8):
             finish(partition, record)
     await member.commit()
-    await member.release()
+    await member.give_up()
     await member.stop(5.0)
     assert await committed_offsets(kafka.bootstrap_servers, group) == {TopicPartition(topic, 0): 6}
     again = await fetch(await join(topic, group), 4)
@@ -265,7 +275,7 @@ async def test_an_offset_that_retention_passed_is_said_and_counted(kafka: LocalK
     for partition, record in (await fetch(member, 10))[:2]:
         finish(partition, record)
     await member.commit()
-    await member.release()
+    await member.give_up()
     await member.stop(5.0)
     async with admin_client(kafka.bootstrap_servers) as admin:
         await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=7)})
@@ -295,7 +305,7 @@ async def test_partitions_that_cannot_be_opened_in_time_end_the_worker_with_the_
     kafka: LocalKafka, join: Join
 ):
     class StuckPublisher(AtLeastOncePublisher):
-        async def open(self, topic_partition: TopicPartition, committed: CommittedOffset) -> None:
+        async def open(self, topic: str, number: int, committed: CommittedOffset) -> None:
             await asyncio.Event().wait()
 
     topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
@@ -310,7 +320,7 @@ async def test_a_producer_that_does_not_start_in_time_ends_the_worker_with_its_o
     kafka: LocalKafka, join: Join
 ):
     class SlowPublisher(AtLeastOncePublisher):
-        async def open(self, topic_partition: TopicPartition, committed: CommittedOffset) -> None:
+        async def open(self, topic: str, number: int, committed: CommittedOffset) -> None:
             raise TimeoutError("the producer did not start within 1 s (a multiple of kafka.request_timeout_seconds)")
 
     topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
@@ -348,8 +358,7 @@ async def test_a_login_that_is_refused_ends_the_start_at_once():
             settings,
             Metrics(),
             publisher=PUBLISHER,
-            opened=lambda partition: None,
-            drain=nothing_to_drain,
+            stream=IDLE,
         )
         with pytest.raises(BrokerRefusalError, match="username and password"):
             await member.start()

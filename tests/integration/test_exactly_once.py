@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from support.kafka import committed_offsets, create_topic, read_all, unique_name
+from support.records import consumer_record
 from support.stream import Outcome, Stream, assert_key_order
 from support.worker_process import WorkerProcess
 
 from schemas.kafka_settings import KafkaSettings
 from worker.demo.local_kafka import LocalKafka
-from worker.in_flight.message import Outgoing, Result
+from worker.in_flight.message import Result
+from worker.in_flight.outgoing import Outgoing
 from worker.in_flight.partition import Partition
-from worker.kafka.at_least_once import PublishError
+from worker.in_flight.publisher import PublishError
 from worker.kafka.client_options import producer_options
 from worker.kafka.exactly_once import ExactlyOncePublisher
 from worker.telemetry.tracing import NOT_TRACED
@@ -108,8 +110,8 @@ class Owners:
             group_id=self.group,
             timeout_seconds=timeout_seconds,
         )
-        self.stack.push_async_callback(publisher.close, 5.0)
-        await publisher.open(self.topic_partition, self.committed)
+        self.stack.push_async_callback(publisher.stop, 5.0)
+        await publisher.open(self.topic_partition.topic, self.topic_partition.partition, self.committed)
         return publisher
 
     async def committed(self) -> int | None:
@@ -122,7 +124,8 @@ class Owners:
         return [self.result(offset, b"%d" % offset) for offset in offsets]
 
     def result(self, offset: int, value: bytes) -> Result:
-        return Result(offset, None, [Outgoing(self.output_topic, b"key", value, [])], 0, NOT_TRACED, 0.0)
+        outgoing = [Outgoing(self.output_topic, b"key", value, [])]
+        return Result(consumer_record(offset=offset), outgoing, NOT_TRACED, 0.0)
 
 
 @pytest.fixture

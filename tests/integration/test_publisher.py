@@ -6,12 +6,15 @@ from functools import partial
 import pytest
 from aiokafka import AIOKafkaProducer
 from support.kafka import create_topic, read_all, unique_name
+from support.records import consumer_record
 
 from schemas.kafka_settings import KafkaSettings
 from worker.demo.local_kafka import LocalKafka
-from worker.in_flight.message import Outgoing, Result
+from worker.in_flight.message import Result
+from worker.in_flight.outgoing import Outgoing
 from worker.in_flight.partition import Partition
-from worker.kafka.at_least_once import AtLeastOncePublisher, PublishError
+from worker.in_flight.publisher import PublishError
+from worker.kafka.at_least_once import AtLeastOncePublisher
 from worker.kafka.client_options import producer_options
 from worker.telemetry.tracing import NOT_TRACED
 
@@ -22,7 +25,7 @@ PARTITION = Partition("in", 0, epoch=1, next_offset=0)
 
 
 def result(offset: int, *outgoing: Outgoing) -> Result:
-    return Result(offset, None, list(outgoing), 0, NOT_TRACED, 0.0)
+    return Result(consumer_record(offset=offset), list(outgoing), NOT_TRACED, 0.0)
 
 
 def record(topic: str, value: bytes, key: bytes | None = b"key") -> Outgoing:
@@ -44,7 +47,7 @@ async def publisher(settings: KafkaSettings, dead_letter_topic: str) -> AsyncIte
     create = partial(AIOKafkaProducer, **producer_options(settings, record_limits=[10_000_000]))
     publisher = AtLeastOncePublisher(create, dead_letter_topic=dead_letter_topic, timeout_seconds=TIMEOUT_SECONDS)
     yield publisher
-    await publisher.close(TIMEOUT_SECONDS)
+    await publisher.stop(TIMEOUT_SECONDS)
 
 
 async def test_a_round_is_published_in_order_with_keys_and_headers(publisher: AtLeastOncePublisher, kafka: LocalKafka):

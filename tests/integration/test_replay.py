@@ -13,8 +13,9 @@ from support.kafka import Record, create_topic, produce, read_all
 from schemas.kafka_settings import KafkaSettings
 from schemas.records import DeadLetterReason
 from worker.demo.local_kafka import LocalKafka
+from worker.errors import DeadLetterToolError
 from worker.kafka.client_options import producer_options
-from worker.replay.letters import DeadLetterToolError, Filter, read_dead_letters
+from worker.replay.letters import Filter, read_dead_letters
 from worker.replay.replay import REPLAYED_SUFFIX, Replay
 
 pytestmark = pytest.mark.integration

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.config import ConfigurationError, load_policies, load_settings, parse_yaml
+from worker.config import load_policies, load_settings, parse_yaml
+from worker.errors import ConfigurationError
 
 LEAST = """
 kafka: {bootstrap_servers: [kafka:9092]}

@@ -11,8 +11,9 @@ from aiokafka.protocol.produce import ProduceRequest
 
 from schemas.settings import OutputSettings, Settings
 from worker.checks.result import CheckResult, Outcome
-from worker.config import ConfigurationError
-from worker.kafka.client_options import client_options, connection_log
+from worker.errors import ConfigurationError
+from worker.kafka.client_options import client_options
+from worker.kafka.connection_log import connection_log
 from worker.kafka.topics import NO_ERROR, Topic, describe_topics
 
 CONNECTION, GROUP = "Kafka connection", "consumer group"

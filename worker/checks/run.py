@@ -7,13 +7,13 @@ from model.errors import ModelError
 from model.scorer import Scorer
 from schemas.policy import PolicyFile
 from schemas.settings import Settings
-from worker.app import compile_options
 from worker.checks.kafka import check_kafka
 from worker.checks.result import CheckResult, Outcome
-from worker.config import ConfigurationError, load_policies, load_settings
+from worker.config import load_policies, load_settings
 from worker.device.model import load_model
 from worker.device.thread import Device
-from worker.policies.compiled import PolicyError, compile_policies
+from worker.errors import ConfigurationError, PolicyError
+from worker.policies.compiled import CompileOptions, compile_policies
 from worker.policies.lint import lint_policies
 
 CONFIGURATION, POLICIES, MODEL, LABEL_SETS = "configuration", "policies", "model", "label sets"
@@ -64,7 +64,7 @@ async def _check_model(settings: Settings, policies: PolicyFile | None) -> Async
             yield CheckResult(LABEL_SETS, Outcome.SKIPPED, "needs the policies")
             return
         try:
-            compiled = await device.run(compile_policies, policies, model, compile_options(settings))
+            compiled = await device.run(compile_policies, policies, model, CompileOptions.of(settings))
         except PolicyError as error:
             for line in error.lines:
                 yield CheckResult(LABEL_SETS, Outcome.FAILED, line)

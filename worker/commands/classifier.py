@@ -10,9 +10,10 @@ from rich.table import Table
 from schemas.errors import unknown_name
 from schemas.records import TaskResult
 from schemas.settings import ModelSettings
-from worker.config import ConfigurationError, load_policies
+from worker.config import load_policies
 from worker.content.decision import decide
 from worker.device.model import load_model
+from worker.errors import ConfigurationError
 from worker.policies.compiled import CompiledPolicy, CompileOptions, PolicyStore, compile_policies
 
 BAR_CHARACTERS = 24

@@ -68,7 +68,8 @@ def show(
 ) -> None:
     """Print one dead letter as JSON, its text included."""
     from worker.config import load_settings
-    from worker.replay.letters import DeadLetterToolError, Filter, read_dead_letters
+    from worker.errors import DeadLetterToolError
+    from worker.replay.letters import Filter, read_dead_letters
 
     settings = load_settings(config)
 
@@ -180,7 +181,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def _finish(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end; a failure that is the cluster's or the arguments' becomes one line."""
-    from worker.kafka.client_options import connection_log
+    from worker.kafka.connection_log import connection_log
     from worker.replay.letters import TOOL_ERRORS
 
     with connection_log() as connections:

@@ -17,7 +17,7 @@ from model.training.errors import DataError
 from model.training.scoring import score_set
 from schemas.errors import unknown_name
 from schemas.policy import PolicyFile, Task, TenantPolicy
-from worker.config import ConfigurationError
+from worker.errors import ConfigurationError
 from worker.policies.compiled import label_set_of
 
 DECIMALS = 4

@@ -12,9 +12,8 @@ from model.scorer import EncodedText, PreparedLabelSet
 from schemas.records import DeadLetterReason
 from worker.content.codec import RecordDecoder, RecordError
 from worker.content.dead_letters import DeadLetters
-from worker.in_flight.message import Message, Result
-from worker.in_flight.partition import Partition
-from worker.kafka.consumer import Record
+from worker.in_flight.message import Message, Owner, Result
+from worker.in_flight.record import Record
 from worker.policies.compiled import CompiledPolicy
 from worker.telemetry.tracing import Tracing
 
@@ -43,35 +42,33 @@ class Admission:
         self._tracing = tracing
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="admission")
 
-    async def admit(self, partition: Partition, records: Sequence[Record]) -> list[Message | Result]:
+    async def admit(self, owner: Owner, records: Sequence[Record]) -> list[Message | Result]:
         """One outcome per record, in order."""
         delivered_at = time.monotonic()
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: [self.admit_one(partition, record, delivered_at) for record in records]
+            self._thread, lambda: [self.admit_one(owner, record, delivered_at) for record in records]
         )
 
-    def admit_one(self, partition: Partition, record: Record, delivered_at: float) -> Message | Result:
+    def admit_one(self, owner: Owner, record: Record, delivered_at: float) -> Message | Result:
         """Never raises for what a record holds: that would be delivered again for ever."""
         trace = self._tracing.start_message(record.headers, record.topic, record.partition, record.offset)
         try:
             decoded = self._decoder.decode(record.key, record.value, record.headers)
         except RecordError as error:
-            return self._dead_letters.result(record, error.reason, error.detail, trace, tenant=error.tenant)
+            return self._dead_letters.of(record, error.reason, error.detail, trace, tenant=error.tenant)
         policy = self._policy_of(decoded.tenant)
         if policy is None:
             detail = "no policy for this tenant, and no default policy"
-            return self._dead_letters.result(
-                record, DeadLetterReason.TENANT_UNKNOWN, detail, trace, tenant=decoded.tenant
-            )
+            return self._dead_letters.of(record, DeadLetterReason.TENANT_UNKNOWN, detail, trace, tenant=decoded.tenant)
         try:
             encoded = self._model.encode(decoded.text, policy.prepared, policy.long_text)
         except Exception as error:  # whatever a tokenizer makes of a hostile text is that record's failure alone
-            return self._dead_letters.result(
+            return self._dead_letters.of(
                 record, DeadLetterReason.MODEL_ERROR, type(error).__name__, trace, tenant=decoded.tenant
             )
         deadline, clock_ahead_seconds = _deadline(record, decoded.event_time_ms, policy.latency_budget_seconds)
         return Message(
-            partition=partition,
+            owner=owner,
             record=record,
             decoded=decoded,
             policy=policy,
@@ -87,7 +84,7 @@ class Admission:
     def condemn(self, record: Record, detail: str) -> Result:
         """The dead letter of a record that ended the process again and again; nothing of it is read."""
         trace = self._tracing.start_message(record.headers, record.topic, record.partition, record.offset)
-        return self._dead_letters.result(record, DeadLetterReason.CRASHED_WORKER, detail, trace)
+        return self._dead_letters.of(record, DeadLetterReason.CRASHED_WORKER, detail, trace)
 
     def close(self) -> None:
         """Take no more records."""

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ from schemas.mapping import InputMapping
 from schemas.records import DeadLetterReason, EnrichedRecord, Headers, SourceCoordinates
 from schemas.settings import InputSettings
 from worker.content.json_values import ABSENT, RecordError, at_path, event_time_ms, kind_of, parse_json, utf8
+from worker.in_flight.message import DecodedRecord
 
 MAX_TENANT_CHARACTERS = 256
 MAX_ERROR_CHARACTERS = 1000
@@ -21,18 +21,6 @@ _TO_JSON = EnrichedRecord.__pydantic_serializer__.to_json
 _PAYLOAD = {"payload"}
 _INVISIBLE = r"\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"
 _VISIBLE = re.compile(f"[^{_INVISIBLE}]")
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedRecord:
-    """What the mapping found. `payload` is JSON, ready to be put into the output record; None where none is wanted."""
-
-    text: str
-    tenant: str
-    id: str | None
-    event_time_ms: int | None
-    payload: bytes | None
-    replaced_characters: int
 
 
 class RecordDecoder:

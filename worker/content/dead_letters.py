@@ -5,10 +5,9 @@ import time
 from schemas import records
 from schemas.records import DeadLetterReason
 from worker.content.codec import MAX_ERROR_CHARACTERS, merge_headers
-from worker.in_flight.message import Message, Outgoing, Result
-from worker.in_flight.partition import record_bytes
-from worker.in_flight.record_size import record_size_bytes
-from worker.kafka.consumer import Record
+from worker.in_flight.message import Message, Result
+from worker.in_flight.outgoing import Outgoing
+from worker.in_flight.record import Record
 from worker.telemetry.tracing import MessageTrace
 
 
@@ -19,7 +18,7 @@ class DeadLetters:
         self._topic = topic
         self._max_record_bytes = max_record_bytes
 
-    def result(
+    def of(
         self,
         record: Record,
         reason: DeadLetterReason,
@@ -49,17 +48,10 @@ class DeadLetters:
             value = b""
             ours[records.HEADER_VALUE_NULL] = "1"
         outgoing = Outgoing(self._topic, record.key, value, merge_headers(record.headers, ours))
-        if record_size_bytes(outgoing) > self._max_record_bytes:
+        if outgoing.wire_bytes > self._max_record_bytes:
             outgoing = self._smaller(record, ours)
         return Result(
-            record.offset,
-            record.key,
-            [outgoing],
-            record_bytes(record),
-            trace,
-            time.monotonic(),
-            dead_letter_reason=reason,
-            message=message,
+            record, [outgoing], trace, concluded_at=time.monotonic(), dead_letter_reason=reason, message=message
         )
 
     def _smaller(self, record: Record, ours: dict[str, str | None]) -> Outgoing:
@@ -69,6 +61,6 @@ class DeadLetters:
         """
         ours[records.HEADER_VALUE_OMITTED_BYTES] = str(len(record.value or b""))
         outgoing = Outgoing(self._topic, record.key, b"", merge_headers(record.headers, ours))
-        if record_size_bytes(outgoing) > self._max_record_bytes:
+        if outgoing.wire_bytes > self._max_record_bytes:
             outgoing = Outgoing(self._topic, None, b"", merge_headers((), ours))
         return outgoing

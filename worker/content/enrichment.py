@@ -11,11 +11,10 @@ from schemas.records import DeadLetterReason, EnrichedRecord, SourceCoordinates,
 from worker.content.codec import encode_enriched, merge_headers, record_id
 from worker.content.dead_letters import DeadLetters
 from worker.content.decision import decide
-from worker.device.thread import Logits
-from worker.in_flight.message import Message, Outgoing, Result
-from worker.in_flight.partition import record_bytes
-from worker.in_flight.record_size import record_size_bytes
-from worker.kafka.topics import BROKER_DEFAULT_MAX_MESSAGE_BYTES
+from worker.device.thread import TaskLogits
+from worker.in_flight.message import Message, Result
+from worker.in_flight.outgoing import Outgoing
+from worker.in_flight.record_limits import RecordLimits
 from worker.policies.compiled import CompiledPolicy
 
 
@@ -26,23 +25,23 @@ class Enrichment:
     """
 
     def __init__(
-        self, output_topic: str, model_digest: str, dead_letters: DeadLetters, max_record_bytes: Mapping[str, int]
+        self, output_topic: str, model_digest: str, dead_letters: DeadLetters, record_limits: RecordLimits
     ) -> None:
         self._output_topic = output_topic
         self._model_digest = model_digest
         self._dead_letters = dead_letters
-        self._max_record_bytes = max_record_bytes
+        self._record_limits = record_limits
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="enrichment")
 
     async def results(
-        self, messages: Sequence[Message], outcomes: Sequence[Logits | Exception], now: float
+        self, messages: Sequence[Message], outcomes: Sequence[TaskLogits | Exception], now: float
     ) -> list[Result]:
         """The results of scored messages, made beside the event loop: they cost it a third of its time otherwise."""
         return await asyncio.get_running_loop().run_in_executor(
             self._thread, lambda: [self.result(*scored, now) for scored in zip(messages, outcomes, strict=True)]
         )
 
-    def result(self, message: Message, outcome: Logits | Exception, now: float) -> Result:
+    def result(self, message: Message, outcome: TaskLogits | Exception, now: float) -> Result:
         """The result of a message whose pass on the device ended with logits, or with this error."""
         if isinstance(outcome, Exception):
             return self._model_error(message, outcome)
@@ -66,24 +65,16 @@ class Enrichment:
         value = encode_enriched(record)
         outgoing: list[Outgoing] = []
         for topic in topics:
-            limit = self._max_record_bytes.get(topic, BROKER_DEFAULT_MAX_MESSAGE_BYTES)
+            limit = self._record_limits.of(topic)
             fitting = Outgoing(topic, message.record.key, value, headers)
-            if record_size_bytes(fitting) > limit:
+            if fitting.wire_bytes > limit:
                 smaller = record.model_copy(update={"payload": None, "payload_omitted": "too_large"})
                 fitting = Outgoing(topic, message.record.key, encode_enriched(smaller), headers)
-            if (size := record_size_bytes(fitting)) > limit:
+            if (size := fitting.wire_bytes) > limit:
                 detail = f"{size} bytes without the payload; topic {topic!r} takes {limit}"
                 return self._dead_letter(message, DeadLetterReason.OUTPUT_TOO_LARGE, detail)
             outgoing.append(fitting)
-        return Result(
-            message.offset,
-            message.record.key,
-            outgoing,
-            record_bytes(message.record),
-            message.trace,
-            time.monotonic(),
-            message=message,
-        )
+        return Result.of(message, outgoing, concluded_at=time.monotonic())
 
     def _record(self, message: Message, tasks: dict[str, TaskResult]) -> EnrichedRecord:
         record, decoded = message.record, message.decoded
@@ -123,7 +114,7 @@ class Enrichment:
         return self._dead_letter(message, DeadLetterReason.MODEL_ERROR, type(error).__qualname__)
 
     def _dead_letter(self, message: Message, reason: DeadLetterReason, detail: str) -> Result:
-        return self._dead_letters.result(
+        return self._dead_letters.of(
             message.record, reason, detail, message.trace, tenant=message.decoded.tenant, message=message
         )
 

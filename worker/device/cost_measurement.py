@@ -26,7 +26,7 @@ def squared_tokens(encoded: EncodedText) -> int:
     return sum(len(text_pass.token_ids) ** 2 for text_pass in encoded.passes)
 
 
-def calibrate(
+def measure_cost(
     model: Scorer,
     max_batch_tokens: int,
     *,

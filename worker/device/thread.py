@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.errors import DeviceError
+
 if TYPE_CHECKING:
     from model.scorer import EncodedText
 
@@ -16,7 +18,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Item = TypeVar("Item")
 Scored = TypeVar("Scored")
-Logits = list[NDArray[np.float32]]
+TaskLogits = list[NDArray[np.float32]]
 
 # By name, because the stream's room does not import torch.
 OUT_OF_MEMORY = "OutOfMemoryError"
@@ -26,14 +28,10 @@ STUCK_SECONDS_LEAST = 30.0
 LOOKS = 20
 
 
-class Scores(Protocol):
+class ScoringModel(Protocol):
     """What the device needs of a model."""
 
-    def score(self, batch: "Sequence[EncodedText]") -> list[Logits]: ...
-
-
-class DeviceError(Exception):
-    """The device can no longer be used by this process; a restart gives it a new one."""
+    def score(self, batch: "Sequence[EncodedText]") -> list[TaskLogits]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,9 @@ class Device:
         """Call a function on the device thread, after what is queued there."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
 
-    async def score(self, model: Scores, texts: "Sequence[EncodedText]", predicted_seconds: float) -> Bisected[Logits]:
+    async def score(
+        self, model: ScoringModel, texts: "Sequence[EncodedText]", predicted_seconds: float
+    ) -> Bisected[TaskLogits]:
         """Score a batch; failures are per text.
 
         Raises:

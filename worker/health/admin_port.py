@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from worker.errors import AdminError
 from worker.health.conditions import Health
 
 _START_SECONDS = 5.0
@@ -25,10 +26,6 @@ _INDEX = """gliclass-worker {version}
 /readyz   200 while the worker may be counted on, else 503 with the reasons
 /metrics  Prometheus metrics
 """
-
-
-class AdminError(RuntimeError):
-    """The admin port cannot be opened."""
 
 
 def admin_app(

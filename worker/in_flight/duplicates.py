@@ -5,15 +5,15 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-Message = TypeVar("Message")
-Scored = TypeVar("Scored")
+M = TypeVar("M")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Generic[Scored]):
+class Known(Generic[S]):
     """The score that an equal message got a moment ago."""
 
-    scored: Scored
+    scored: S
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class New:
     """No equal message is known: this one must be scored."""
 
 
-class Duplicates(Generic[Message, Scored]):
+class Duplicates(Generic[M, S]):
     """Remembers the scores of recent messages and who waits for one that is being scored.
 
     Two messages are equal when their keys are: text, policy version and model. Only scores are remembered, never a
@@ -35,14 +35,14 @@ class Duplicates(Generic[Message, Scored]):
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._recent: OrderedDict[Hashable, Scored] = OrderedDict()
-        self._waiting: dict[Hashable, list[Message]] = {}
+        self._recent: OrderedDict[Hashable, S] = OrderedDict()
+        self._waiting: dict[Hashable, list[M]] = {}
 
     def __len__(self) -> int:
         """How many scores are remembered."""
         return len(self._recent)
 
-    def meet(self, key: Hashable, message: Message) -> Known[Scored] | Waits | New:
+    def meet(self, key: Hashable, message: M) -> Known[S] | Waits | New:
         """What to do with a message. One that is new must be followed by `scored` or `forget` with the same key."""
         if not self._capacity:
             return New()
@@ -55,7 +55,7 @@ class Duplicates(Generic[Message, Scored]):
         self._waiting[key] = []
         return New()
 
-    def scored(self, key: Hashable, scored: Scored) -> list[Message]:
+    def scored(self, key: Hashable, scored: S) -> list[M]:
         """Remember a score; gives the messages that waited for it."""
         if not self._capacity:
             return []
@@ -65,6 +65,6 @@ class Duplicates(Generic[Message, Scored]):
             self._recent.popitem(last=False)
         return self._waiting.pop(key, [])
 
-    def forget(self, key: Hashable) -> list[Message]:
+    def forget(self, key: Hashable) -> list[M]:
         """The message is not going to be scored, or failed; gives those that waited: each must be scored itself."""
         return self._waiting.pop(key, [])

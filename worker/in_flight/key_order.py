@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-Result = TypeVar("Result")
+R = TypeVar("R")
 
 
-class KeyOrder(Generic[Result]):
+class KeyOrder(Generic[R]):
     """Holds a result back until the earlier records of its key have theirs.
 
     The batcher reorders records by deadline; a consumer of the output still sees each key's records in input order.
@@ -16,7 +16,7 @@ class KeyOrder(Generic[Result]):
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, deque[int]] = {}
-        self._held: dict[int, Result] = {}
+        self._held: dict[int, R] = {}
 
     def __len__(self) -> int:
         """How many results are held back."""
@@ -27,13 +27,13 @@ class KeyOrder(Generic[Result]):
         if key is not None:
             self._waiting.setdefault(key, deque()).append(offset)
 
-    def release(self, key: bytes | None, offset: int, result: Result) -> Iterable[Result]:
+    def finish(self, key: bytes | None, offset: int, result: R) -> Iterable[R]:
         """Give the results that may be published now, in order: none, this one, or this one and those it held back."""
         if key is None:
             return (result,)
         self._held[offset] = result
         waiting = self._waiting[key]
-        released: list[Result] = []
+        released: list[R] = []
         while waiting and waiting[0] in self._held:
             released.append(self._held.pop(waiting.popleft()))
         if not waiting:

@@ -1,26 +1,55 @@
-"""A record on its way through the worker, and what becomes of it."""
+"""A message on its way through the worker, who waits for it, and what becomes of it."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
-from aiokafka import ConsumerRecord
-
-from schemas.records import DeadLetterReason, Headers
-from worker.content.codec import DecodedRecord
+from schemas.records import DeadLetterReason
+from worker.in_flight.outgoing import Outgoing
+from worker.in_flight.record import Record, bytes_in_memory
 from worker.telemetry.tracing import MessageTrace
 
 if TYPE_CHECKING:
-    from model.scorer import EncodedText
-    from worker.in_flight.partition import Partition
+    from model.prompt import EncodedText
+    from worker.batching.batch import Batch
     from worker.policies.compiled import CompiledPolicy
+
+
+class Owner(Protocol):
+    """Whoever brought a message and waits for its result: a partition assignment, for one."""
+
+    @property
+    def may_conclude(self) -> bool:
+        """Whether a result may still be handed over; once it may not, it never may again."""
+        ...
+
+    def conclude(self, result: "Result") -> None:
+        """Take the result of one of its messages."""
+        ...
+
+    def give_back(self, message: "Message") -> None:
+        """The message will have no result: it has to be brought again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedRecord:
+    """What the mapping found. `payload` is JSON, ready to be put into the output record; None where none is wanted."""
+
+    text: str
+    tenant: str
+    id: str | None
+    event_time_ms: int | None
+    payload: bytes | None
+    replaced_characters: int
 
 
 @dataclass(slots=True, eq=False)
 class Message:
     """An admitted record: decoded, policy resolved, tokenised, deadline set. Times are monotonic seconds."""
 
-    partition: "Partition"
-    record: "ConsumerRecord[bytes | None, bytes | None]"
+    owner: Owner
+    record: Record
     decoded: DecodedRecord
     policy: "CompiledPolicy"
     encoded: "EncodedText"
@@ -34,6 +63,12 @@ class Message:
     batch_messages: int = 0
     batch_tokens: int = 0
     clock_ahead_seconds: float = 0.0
+
+    def bind(self, batch: "Batch[Message]", now: float) -> None:
+        """The message goes to the device in this batch."""
+        self.bound_at = now
+        self.batch_messages = len(batch.messages)
+        self.batch_tokens = batch.token_count
 
     def ride(self, other: "Message") -> None:
         """Share the batch of an equal message."""
@@ -66,29 +101,33 @@ class Message:
         return sum(len(text_pass.token_ids) ** 2 for text_pass in self.encoded.passes)
 
 
-@dataclass(slots=True)
-class Outgoing:
-    """One record to be produced."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    acknowledged: bool = False
-
-
 @dataclass(slots=True, eq=False)
 class Result:
     """What one input record ends as: enriched records, or a dead letter. Published whole before its offset may move."""
 
-    offset: int
-    key: bytes | None
-    outgoing: list[Outgoing]
-    size_bytes: int
+    record: Record
+    outgoing: Sequence[Outgoing]
     trace: MessageTrace
     concluded_at: float
     dead_letter_reason: DeadLetterReason | None = None
     message: Message | None = None
+    size_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size_bytes = bytes_in_memory(self.record)
+
+    @classmethod
+    def of(cls, message: Message, outgoing: Sequence[Outgoing], *, concluded_at: float) -> "Result":
+        """The enriched records of a message."""
+        return cls(message.record, outgoing, message.trace, concluded_at, message=message)
+
+    @property
+    def offset(self) -> int:
+        return self.record.offset
+
+    @property
+    def key(self) -> bytes | None:
+        return self.record.key
 
     @property
     def acknowledged(self) -> bool:

@@ -2,19 +2,41 @@
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from worker.in_flight.key_order import KeyOrder
 from worker.in_flight.offset_tracker import OffsetTracker
-from worker.in_flight.suspects import Attempts, Mark, Span
-
-if TYPE_CHECKING:
-    from aiokafka import ConsumerRecord
-
-    from worker.in_flight.message import Result
+from worker.in_flight.record import Record, bytes_in_memory
+from worker.in_flight.suspects import Mark, Span, Suspects
 
 
-class Partition:
+class Ordered(Protocol):
+    """What a partition needs to know of a result."""
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that its record holds while it is in flight."""
+        ...
+
+
+R = TypeVar("R", bound=Ordered)
+
+
+class Delivered(NamedTuple):
+    """When a record was taken into flight (monotonic seconds), and its Kafka timestamp."""
+
+    at: float
+    timestamp_ms: int
+
+
+class Partition(Generic[R]):
     """Everything in flight of one partition *assignment*; a reassignment makes a new object.
 
     Life: open → closing (nothing new is delivered) → revoked (nothing is published or committed any more).
@@ -37,16 +59,16 @@ class Partition:
         self.number = number
         self.epoch = epoch
         self.tracker = OffsetTracker(next_offset)
-        self.attempts = Attempts(next_offset, suspects)
+        self.suspects = Suspects(next_offset, suspects)
         self.closing = False
         self.revoked = False
         self.blocked = False
         self.in_flight_bytes = 0
         self.done = 0
-        self._delivered: dict[int, tuple[float, int]] = {}
+        self._delivered: dict[int, Delivered] = {}
         self._in_offset_order = in_offset_order
-        self._order: KeyOrder[Result] = KeyOrder()
-        self._outbox: deque[Result] = deque()
+        self._order: KeyOrder[R] = KeyOrder()
+        self._outbox: deque[R] = deque()
         self._outbox_filled = asyncio.Event()
         self._moved = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -62,34 +84,39 @@ class Partition:
         return self.tracker.in_flight
 
     @property
-    def oldest(self) -> tuple[float, int] | None:
-        """Of the oldest record in flight: when it was delivered (monotonic seconds), and its Kafka timestamp in ms."""
+    def oldest(self) -> Delivered | None:
+        """The oldest record in flight."""
         return next(iter(self._delivered.values()), None)
 
     def mark(self) -> Mark:
         """What a commit of this partition's offset made now has to say of it."""
-        return self.attempts.mark(self.tracker.position)
+        return self.suspects.mark(self.tracker.position)
 
-    def deliver(self, record: "ConsumerRecord[bytes | None, bytes | None]", now: float) -> None:
+    def deliver(self, record: Record, now: float) -> None:
         """Take a fetched record into flight."""
         self.tracker.deliver(record.offset)
         self._order.deliver(self._order_key(record.key), record.offset)
-        self._delivered[record.offset] = (now, record.timestamp)
-        self.in_flight_bytes += record_bytes(record)
+        self._delivered[record.offset] = Delivered(now, record.timestamp)
+        self.in_flight_bytes += bytes_in_memory(record)
         self._emptied.clear()
 
-    def conclude(self, result: "Result") -> None:
+    @property
+    def may_conclude(self) -> bool:
+        """Whether results are still taken."""
+        return not self.revoked
+
+    def conclude(self, result: R) -> None:
         """Accept a record's result; it is published after the earlier results of its key. Ignored once revoked."""
         if self.revoked:
             return
-        self._outbox.extend(self._order.release(self._order_key(result.key), result.offset, result))
+        self._outbox.extend(self._order.finish(self._order_key(result.key), result.offset, result))
         if self._outbox:
             self._outbox_filled.set()
 
     def _order_key(self, key: bytes | None) -> bytes | None:
         return b"" if self._in_offset_order else key
 
-    async def next_results(self) -> "list[Result]":
+    async def next_results(self) -> list[R]:
         """Everything that may be published now, in order; waits until there is something."""
         await self._outbox_filled.wait()
         results = list(self._outbox)
@@ -97,7 +124,7 @@ class Partition:
         self._outbox_filled.clear()
         return results
 
-    def published(self, results: "list[Result]") -> None:
+    def published(self, results: Sequence[R]) -> None:
         """Let the watermark pass results whose every record is acknowledged."""
         self.done += len(results)
         for result in results:
@@ -111,6 +138,10 @@ class Partition:
         """Give up on records that will have no result under this assignment; the next one delivers them again."""
         self._abandoned += count
         self._check_emptied()
+
+    def give_back(self, message: object) -> None:
+        """One message will have no result under this assignment."""
+        self.abandon(1)
 
     def _check_emptied(self) -> None:
         if self.tracker.in_flight <= self._abandoned:
@@ -130,9 +161,3 @@ class Partition:
     async def drained(self) -> None:
         """Wait until nothing is in flight but what was abandoned."""
         await self._emptied.wait()
-
-
-def record_bytes(record: "ConsumerRecord[bytes | None, bytes | None]") -> int:
-    """Memory that a record holds while it is in flight: key, value and headers."""
-    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
-    return len(record.key or b"") + len(record.value or b"") + headers

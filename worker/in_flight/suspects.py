@@ -89,7 +89,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class Trial:
     """The next records to work on with nothing else in flight: those below `until`; `condemned`: not to be tried."""
 
     until: int
@@ -97,12 +97,12 @@ class Try:
     condemned: bool
 
 
-class Attempts:
+class Suspects:
     """The suspects and the mark of one partition assignment."""
 
     def __init__(self, start: int, suspects: tuple[Span, ...] = ()) -> None:
         """`start`: the first offset that this assignment delivers."""
-        self._suspects = suspects
+        self._spans = suspects
         self._work = Work.NONE
         self._closed = False
         self._reserved = start
@@ -110,9 +110,9 @@ class Attempts:
         self._written: Mark | None = None
 
     @property
-    def suspects(self) -> tuple[Span, ...]:
+    def spans(self) -> tuple[Span, ...]:
         """What has to be tried before anything else of this process is worked on."""
-        return self._suspects
+        return self._spans
 
     def allows(self, offset: int) -> bool:
         """Whether a record may be worked on now: a mark that speaks of it has been written."""
@@ -120,46 +120,46 @@ class Attempts:
 
     def mark(self, position: int) -> Mark:
         """What the metadata of an offset that is committed now has to say; `position` is the next one to deliver."""
-        if self._closed or self._suspects:
-            return Mark(self._work, self._suspects)
+        if self._closed or self._spans:
+            return Mark(self._work, self._spans)
         ahead = max(RESERVED_LEAST, 2 * (position - self._marked_at))
         return Mark(Work.TOGETHER, (Span(max(self._reserved, position + ahead)),))
 
     def due(self, position: int) -> bool:
         """Whether the mark has to be written even if no offset moves."""
-        if self._closed or self._suspects:
-            return self._written != Mark(self._work, self._suspects)
+        if self._closed or self._spans:
+            return self._written != Mark(self._work, self._spans)
         return self._reserved - position < RESERVED_LEAST // 2
 
     def written(self, mark: Mark, position: int) -> None:
         """The group coordinator has acknowledged this mark, made at this position."""
         self._written = mark
-        if mark.work is Work.TOGETHER and not self._suspects and mark.spans and not mark.spans[0].crashes:
+        if mark.work is Work.TOGETHER and not self._spans and mark.spans and not mark.spans[0].crashes:
             self._reserved = max(self._reserved, mark.spans[0].until)
             self._marked_at = position
 
-    def next_try(self, offsets: Sequence[int]) -> Try | None:
+    def next_trial(self, offsets: Sequence[int]) -> Trial | None:
         """Choose from records that wait, the lowest first; None when no suspect is left. Its mark is due then."""
-        while self._suspects and self._suspects[0].until <= offsets[0]:
-            self._suspects = self._suspects[1:]
-        if not self._suspects:
+        while self._spans and self._spans[0].until <= offsets[0]:
+            self._spans = self._spans[1:]
+        if not self._spans:
             self._work = Work.NONE
             return None
-        span, *rest = self._suspects
+        span, *rest = self._spans
         if span.condemned:
             self._work = Work.NONE
-            return Try(span.until, span.crashes, condemned=True)
+            return Trial(span.until, span.crashes, condemned=True)
         alone = span.crashes > 1 or span.until - offsets[0] <= LONE_SPAN
         last = offsets[0] if alone else offsets[min(GROUP_RECORDS, len(offsets)) - 1]
         until = min(span.until, last + 1)
         remainder = [Span(span.until, span.crashes)] if until < span.until else []
-        self._suspects = (replace(span, until=until), *remainder, *rest)
+        self._spans = (replace(span, until=until), *remainder, *rest)
         self._work = Work.ALONE if alone else Work.TOGETHER
-        return Try(until, span.crashes, condemned=False)
+        return Trial(until, span.crashes, condemned=False)
 
     def survived(self) -> None:
-        """The records of the last try are done."""
-        self._suspects = self._suspects[1:]
+        """The records of the last trial are done."""
+        self._spans = self._spans[1:]
         self._work = Work.NONE
 
     def close(self) -> None:

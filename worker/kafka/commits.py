@@ -67,9 +67,9 @@ class OffsetCommits:
         self._metrics.commit_duration_seconds.observe(time.monotonic() - began_at)
         for partition, offset, position, mark in commits:
             partition.tracker.committed(offset)
-            partition.attempts.written(mark, position)
+            partition.suspects.written(mark, position)
         return True
 
 
 def _is_due(partition: Partition) -> bool:
-    return partition.tracker.uncommitted is not None or partition.attempts.due(partition.tracker.position)
+    return partition.tracker.uncommitted is not None or partition.suspects.due(partition.tracker.position)

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
@@ -18,11 +19,15 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas.kafka_settings import KafkaSettings
+from worker.backoff import Backoff
+from worker.errors import AssignmentTimeoutError, BrokerRefusalError, InstanceIdTakenError
+from worker.in_flight.message import Result
 from worker.in_flight.partition import Partition
+from worker.in_flight.publisher import Publisher
+from worker.in_flight.record import Record
 from worker.in_flight.suspects import Mark
-from worker.kafka.at_least_once import Publisher
-from worker.kafka.client_options import connection_log
 from worker.kafka.commits import OffsetCommits
+from worker.kafka.connection_log import connection_log
 from worker.kafka.group_offsets import coordinator, fetch_committed, log_bounds, topics_read
 from worker.kafka.instance_contest import InstanceContest
 from worker.kafka.start_offset import Log, next_offset, start_offset
@@ -33,19 +38,22 @@ log = structlog.get_logger(__name__)
 FETCH_WAIT_MS = 100
 POSITION_SECONDS = 1.0
 FIRST_RECONNECT_SECONDS, LONGEST_RECONNECT_SECONDS = 0.5, 15.0
-Record = ConsumerRecord[bytes | None, bytes | None]
 
 
-class BrokerRefusalError(Exception):
-    """The brokers refuse this client, and no waiting helps."""
+Delivery = tuple[Partition[Result], list[Record]]
+"""Records that were taken into flight of one partition, in order."""
 
 
-class DuplicateInstanceError(Exception):
-    """Another live process has this one's static group instance id."""
+class Stream(Protocol):
+    """What works on the records of an assignment."""
 
+    def open(self, partition: Partition[Result]) -> None:
+        """A partition is assigned; called for all of one assignment before the first await."""
+        ...
 
-class AssignmentTimeoutError(Exception):
-    """A new assignment could not be taken while the group still waits for this member."""
+    async def close(self, partitions: Collection[Partition[Result]]) -> None:
+        """Bring what is in flight of these partitions to an end, or leave it to the next owner, in bounded time."""
+        ...
 
 
 class GroupConsumer(ConsumerRebalanceListener):
@@ -62,8 +70,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         metrics: Metrics,
         *,
         publisher: Publisher,
-        opened: Callable[[Partition], None],
-        drain: Callable[[Collection[Partition]], Awaitable[None]],
+        stream: Stream,
     ) -> None:
         self._create_client = create_client
         self._client = create_client()
@@ -71,12 +78,11 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._settings = settings
         self._metrics = metrics
         self._publisher = publisher
-        self._opened = opened
-        self._drain = drain
+        self._stream = stream
         self._leaving = False
         self._joined = False
         self._epoch = 0
-        self._partitions: dict[TopicPartition, Partition] = {}
+        self._partitions: dict[TopicPartition, Partition[Result]] = {}
         self._paused: set[TopicPartition] = set()
         self._commits = OffsetCommits(settings.request_timeout_seconds, metrics)
         self._contest = InstanceContest(settings.session_timeout_seconds)
@@ -84,7 +90,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
-    def partitions(self) -> Collection[Partition]:
+    def partitions(self) -> Collection[Partition[Result]]:
         """The partitions of the current assignment that may be fetched from."""
         return self._partitions.values()
 
@@ -103,7 +109,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         Raises:
             BrokerRefusalError: the login or the certificate is refused, or the user may not read.
         """
-        wait_seconds = FIRST_RECONNECT_SECONDS
+        backoff = Backoff(FIRST_RECONNECT_SECONDS, LONGEST_RECONNECT_SECONDS)
         while True:
             self._client.subscribe(topics=list(self._topics), listener=self)
             with connection_log() as connections:
@@ -119,13 +125,12 @@ class GroupConsumer(ConsumerRebalanceListener):
                             f"{type(error).__name__}: allow this user to read topics {', '.join(self._topics)} "
                             f"and group {self._settings.group_id!r}"
                         ) from error
-                    if wait_seconds == FIRST_RECONNECT_SECONDS:
+                    if backoff.first:
                         log.warning("waiting for the brokers", error=str(failure or error))
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(2 * wait_seconds, LONGEST_RECONNECT_SECONDS)
+            await backoff.wait()
             self._client = self._create_client()
 
-    async def fetch(self, max_records: int, *, least_first: bool = False) -> list[tuple[Partition, list[Record]]]:
+    async def fetch(self, max_records: int, *, least_first: bool = False) -> list[Delivery]:
         """Records that were taken into flight, by partition; waits a moment when there is none.
 
         `least_first`: a partition with more in flight than the mean waits a moment for the others. aiokafka asks in
@@ -145,12 +150,12 @@ class GroupConsumer(ConsumerRebalanceListener):
             await self._go_on_at(refused.args[0])
             return []
         now = time.monotonic()
-        delivered: list[tuple[Partition, list[Record]]] = []
+        delivered: list[Delivery] = []
         for topic_partition, records in fetched.items():
             partition = self._partitions.get(topic_partition)
             if partition is None or partition.closing:
                 continue  # revoked while the fetch was on its way: the next owner gets them
-            fresh = [record for record in records if record.offset >= partition.tracker.position]
+            fresh: list[Record] = [record for record in records if record.offset >= partition.tracker.position]
             for record in fresh:
                 partition.deliver(record, now)
             delivered.append((partition, fresh))
@@ -158,7 +163,9 @@ class GroupConsumer(ConsumerRebalanceListener):
             await self._pass_markers()
         return delivered
 
-    async def _getmany(self, max_records: int, first: Collection[TopicPartition]) -> dict[TopicPartition, list[Record]]:
+    async def _getmany(
+        self, max_records: int, first: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, Sequence[Record]]:
         if first:
             fetched = await self._client.getmany(*first, timeout_ms=FETCH_WAIT_MS, max_records=max_records)
             if fetched:
@@ -196,23 +203,23 @@ class GroupConsumer(ConsumerRebalanceListener):
     ) -> None:
         """Drain, commit and forget the partitions; aiokafka waits for this before it rejoins."""
         self._rebalance_began_at = time.monotonic()
-        await self._release()
+        await self._give_up_assignment()
 
-    async def release(self) -> None:
+    async def give_up(self) -> None:
         """Give up every partition for good: later assignments are not taken."""
         self._leaving = True
-        await self._release()
+        await self._give_up_assignment()
 
-    async def _release(self) -> None:
+    async def _give_up_assignment(self) -> None:
         self._joined = False
-        releasing = list(self._partitions.values())
-        for partition in releasing:
+        given_up = list(self._partitions.values())
+        for partition in given_up:
             partition.begin_closing()
         try:
-            await self._drain(releasing)
+            await self._stream.close(given_up)
             await self.commit()
         finally:
-            for partition in releasing:
+            for partition in given_up:
                 partition.revoked = True
                 self._metrics.forget_partition(partition.topic, partition.number)
             self._partitions.clear()
@@ -243,7 +250,7 @@ class GroupConsumer(ConsumerRebalanceListener):
     def _refuse_rival(self) -> None:
         instance_id = self._settings.group_instance_id
         if instance_id is not None and self._contest.joined(coordinator(self._client).member_id, time.monotonic()):
-            raise DuplicateInstanceError(
+            raise InstanceIdTakenError(
                 f"another process keeps taking the place of this member: both have kafka.group_instance_id "
                 f"{instance_id!r} in group {self._settings.group_id!r}; give each replica its own, or none"
             )
@@ -267,7 +274,7 @@ class GroupConsumer(ConsumerRebalanceListener):
             return
         self._epoch += 1
         # Before the offsets are read: the former owner may still be committing one.
-        await asyncio.gather(*(self._publisher.open(tp, partial(self._client.committed, tp)) for tp in assigned))
+        await asyncio.gather(*(self._open_publisher(tp) for tp in assigned))
         committed = await fetch_committed(self._client, assigned)
         offsets = {tp: committed[tp].offset if tp in committed else None for tp in assigned}
         bounds = await log_bounds(self._client, offsets)
@@ -278,7 +285,7 @@ class GroupConsumer(ConsumerRebalanceListener):
             start = self._start_offset(topic_partition, offset, beginning, end, added=added)
             self._client.seek(topic_partition, start)
             mark = _mark(committed[topic_partition]) if start == offset else Mark()
-            partition = Partition(
+            partition = Partition[Result](
                 topic_partition.topic,
                 topic_partition.partition,
                 epoch=self._epoch,
@@ -287,8 +294,11 @@ class GroupConsumer(ConsumerRebalanceListener):
                 suspects=mark.suspects(start, end),
             )
             self._partitions[topic_partition] = partition
-            self._opened(partition)
+            self._stream.open(partition)
         self._client.resume(*assigned)
+
+    async def _open_publisher(self, tp: TopicPartition) -> None:
+        await self._publisher.open(tp.topic, tp.partition, partial(self._client.committed, tp))
 
     def _start_offset(
         self, topic_partition: TopicPartition, committed: int | None, beginning: int, end: int, *, added: bool

@@ -1,7 +1,7 @@
 """Publishing exactly once: outputs, dead letters and the offset of an input partition in one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -10,7 +10,8 @@ from aiokafka.structs import OffsetAndMetadata
 
 from worker.in_flight.message import Result
 from worker.in_flight.partition import Partition
-from worker.kafka.at_least_once import CLIENT_CLOSE_SECONDS, CommittedOffset, PublishError, stop_producer
+from worker.in_flight.publisher import CommittedOffset, PublishError
+from worker.kafka.producer import RetiredProducers, read_exception, start_producer
 
 log = structlog.get_logger(__name__)
 
@@ -36,15 +37,16 @@ class ExactlyOncePublisher:
         self._group_id = group_id
         self._timeout_seconds = timeout_seconds
         self._sessions: dict[TopicPartition, _Session] = {}
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._retired = RetiredProducers(timeout_seconds)
 
-    async def open(self, topic_partition: TopicPartition, committed: CommittedOffset) -> None:
+    async def open(self, topic: str, number: int, committed: CommittedOffset) -> None:
         """Fence the partition's former owner; only after this may its committed offset be read.
 
         Raises:
             KafkaError, TimeoutError: the producer could not be started.
         """
-        transactional_id = f"{self._group_id}-{topic_partition.topic}-{topic_partition.partition}"
+        topic_partition = TopicPartition(topic, number)
+        transactional_id = f"{self._group_id}-{topic}-{number}"
         self._forget(topic_partition)
         session = _Session(lambda: self._create_producer(transactional_id), topic_partition, self._group_id, committed)
         try:
@@ -71,7 +73,7 @@ class ExactlyOncePublisher:
             for record in result.outgoing:
                 record.acknowledged = True
 
-    async def mark(self, partition: Partition) -> None:
+    async def write_mark(self, partition: Partition) -> None:
         """Write what the partition's mark has to say, at the offset that is committed. Raises PublishError."""
         await self._transact(partition, (), "offset metadata")
 
@@ -82,34 +84,29 @@ class ExactlyOncePublisher:
                 mark, position = partition.mark(), partition.tracker.position
                 marked = await session.publish(results, partition.tracker.watermark, mark.encode())
         except (KafkaError, OSError, TimeoutError) as error:
-            self._stop(session)
+            self._retire(session)
             raise PublishError(f"{what}: transaction failed: {type(error).__name__}: {error}") from error
         if marked:
-            partition.attempts.written(mark, position)
+            partition.suspects.written(mark, position)
 
-    def release(self, partition: Partition) -> None:
+    def close(self, partition: Partition) -> None:
         """The partition is no longer ours."""
         self._forget(TopicPartition(partition.topic, partition.number))
 
-    async def close(self, timeout_seconds: float) -> None:
+    async def stop(self, timeout_seconds: float) -> None:
         """Stop the producers within the time; a transaction that is still open is ended by the next owner."""
         for topic_partition in list(self._sessions):
             self._forget(topic_partition)
-        if self._stopping:
-            _, late = await asyncio.wait(self._stopping, timeout=timeout_seconds)
-            for task in late:
-                task.cancel()
+        await self._retired.stopped(timeout_seconds)
 
     def _forget(self, topic_partition: TopicPartition) -> None:
         if session := self._sessions.pop(topic_partition, None):
-            self._stop(session)
+            self._retire(session)
 
-    def _stop(self, session: "_Session") -> None:
+    def _retire(self, session: "_Session") -> None:
         producer, session.producer = session.producer, None
         if producer is not None:
-            task = asyncio.create_task(stop_producer(producer, self._timeout_seconds))
-            self._stopping.add(task)
-            task.add_done_callback(self._stopping.discard)
+            self._retired.add(producer)
 
 
 class _Session:
@@ -120,7 +117,7 @@ class _Session:
         create: Callable[[], AIOKafkaProducer],
         topic_partition: TopicPartition,
         group_id: str,
-        committed: Callable[[], Awaitable[int | None]],
+        committed: CommittedOffset,
     ) -> None:
         self._create = create
         self._topic_partition = topic_partition
@@ -131,14 +128,8 @@ class _Session:
         self.producer: AIOKafkaProducer | None = None
 
     async def start(self) -> AIOKafkaProducer:
-        producer = self._create()
-        try:
-            await producer.start()
-        except BaseException:
-            await stop_producer(producer, CLIENT_CLOSE_SECONDS)
-            raise
-        self.producer = producer
-        return producer
+        self.producer = await start_producer(self._create)
+        return self.producer
 
     async def publish(self, results: Sequence[Result], watermark: int, metadata: str) -> bool:
         """Without results only the metadata is written, with the offset that has been committed.
@@ -160,8 +151,7 @@ class _Session:
             acknowledgement = await producer.send(
                 record.topic, key=record.key, value=record.value, headers=record.headers
             )
-            # asyncio reports an exception that nobody reads as an error of its own.
-            acknowledgement.add_done_callback(lambda future: future.cancelled() or future.exception())
+            acknowledgement.add_done_callback(read_exception)
             acknowledgements.append(acknowledgement)
         # aiokafka commits a transaction whose sends failed, and the offset would move past a lost output.
         await asyncio.gather(*acknowledgements)

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from worker.errors import OffsetLostError
+
 Reset = Literal["earliest", "latest", "fail"]
-
-
-class OffsetLostError(Exception):
-    """The offset to read from is not in the log, and guessing is not allowed or not safe."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,20 +11,14 @@ from model.label_set import Example, LabelSet
 from model.long_text import Combine, LongText, LongTextMode
 from schemas import policy as schema
 from schemas.policy import PolicyFile, Task, TenantPolicy
+from schemas.settings import Settings
+from worker.errors import PolicyError
 
 if TYPE_CHECKING:
     from model.prompt import PreparedLabelSet
 
 DEFAULT_TENANT = "(default)"
 """Under this name the default policy serves every tenant without one of its own: one queue, one set of metrics."""
-
-
-class PolicyError(Exception):
-    """Policies that this worker cannot serve; `lines` name each place in the file and its fix."""
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = lines
 
 
 class PreparesLabelSets(Protocol):
@@ -66,6 +60,11 @@ class PolicySet:
     tenants: Mapping[str, CompiledPolicy]
     default: CompiledPolicy | None
 
+    @property
+    def route_topics(self) -> set[str]:
+        """Every topic that a route names."""
+        return {route.topic for policy in self.by_name().values() for route in policy.policy.routes}
+
     def by_name(self) -> dict[str, CompiledPolicy]:
         """Every policy under its `tenant`, the default one last."""
         return {**self.tenants, **({DEFAULT_TENANT: self.default} if self.default else {})}
@@ -82,6 +81,13 @@ class CompileOptions:
 
     scores: Literal["chosen", "all"] = "chosen"
     reserved_topics: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "CompileOptions":
+        reserved = dict.fromkeys(settings.input.topics, "an input topic, a loop")
+        reserved[settings.output.topic] = "the output topic, which gets every record"
+        reserved[settings.output.dead_letter_topic] = "the dead-letter topic"
+        return cls(settings.output.scores, reserved)
 
 
 def compile_policies(

@@ -7,8 +7,9 @@ from pathlib import Path
 import structlog
 
 from schemas.policy import PolicyFile
-from worker.config import ConfigurationError, parse_policies, read_file
-from worker.policies.compiled import PolicyError, PolicySet, PolicyStore
+from worker.config import parse_policies, read_file
+from worker.errors import ConfigurationError, PolicyError
+from worker.policies.compiled import PolicySet, PolicyStore
 
 log = structlog.get_logger(__name__)
 

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, for_code
 
 from schemas import records
 from schemas.kafka_settings import KafkaSettings
+from worker.errors import DeadLetterToolError
 from worker.kafka.client_options import client_options
 from worker.kafka.topics import NO_ERROR, Topic, describe_topics
 
@@ -33,10 +34,6 @@ DEAD_LETTER_HEADERS = frozenset(
         HEADER_REPLAYED_FROM,
     }
 )
-
-
-class DeadLetterToolError(Exception):
-    """What was asked for cannot be done; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,16 @@ from aiokafka.errors import ProducerFenced, for_code
 
 from schemas import records
 from schemas.kafka_settings import KafkaSettings
-from worker.in_flight.message import Outgoing
-from worker.in_flight.record_size import record_size_bytes
-from worker.kafka.at_least_once import stop_producer
+from worker.errors import DeadLetterToolError
+from worker.in_flight.outgoing import Outgoing
+from worker.in_flight.record_limits import BROKER_DEFAULT_MAX_MESSAGE_BYTES
 from worker.kafka.client_options import client_options, producer_options
-from worker.kafka.topics import BROKER_DEFAULT_MAX_MESSAGE_BYTES, NO_ERROR, Topic, describe_topics
+from worker.kafka.producer import stop_producer
+from worker.kafka.topics import NO_ERROR, Topic, describe_topics
 from worker.replay.letters import (
     DEAD_LETTER_HEADERS,
     HEADER_REPLAYED_FROM,
     DeadLetter,
-    DeadLetterToolError,
     Filter,
     read_dead_letters,
     read_records,
@@ -171,7 +171,7 @@ class Replay:
             self._topics |= await describe_topics(options, [topic], self._kafka.request_timeout_seconds)
         if self._topics[topic].error_code != NO_ERROR:
             return f"topic {topic} is missing or denied"
-        if record_size_bytes(outgoing) > (self._topics[topic].max_message_bytes or BROKER_DEFAULT_MAX_MESSAGE_BYTES):
+        if outgoing.wire_bytes > (self._topics[topic].max_message_bytes or BROKER_DEFAULT_MAX_MESSAGE_BYTES):
             return f"larger than topic {topic} allows"
         return None
 

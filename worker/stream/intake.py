@@ -2,20 +2,38 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
+from worker.backoff import Backoff
 from worker.in_flight.partition import Partition
-from worker.in_flight.suspects import Try
-from worker.kafka.consumer import Record
+from worker.in_flight.record import Record
+from worker.in_flight.suspects import Trial
 
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 5.0
+LONGEST_LOOK_SECONDS = 0.2
 MOST_HELD = 500
 """Records of one partition that wait here before it is fetched from no more."""
+
+
+class Downstream(Protocol):
+    """Where records go once they may be worked on."""
+
+    async def admit(self, partition: Partition, records: list[Record]) -> None:
+        """Work on records that were delivered: each ends as a result of the partition."""
+        ...
+
+    def condemn(self, partition: Partition, record: Record, trial: Trial) -> None:
+        """End a record that ended the process again and again as a dead letter."""
+        ...
+
+    async def write_mark(self, partition: Partition) -> bool:
+        """Commit the partition's watermark with its mark; says whether that succeeded."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -30,36 +48,32 @@ class Intake:
     While any partition has suspects, nothing else is in flight in this process: a crash then has one cause.
     """
 
-    def __init__(
-        self,
-        *,
-        admit: Callable[[Partition, list[Record]], Awaitable[None]],
-        condemn: Callable[[Partition, Record, Try], None],
-        write_mark: Callable[[Partition], Awaitable[bool]],
-    ) -> None:
-        """`write_mark` commits the partition's watermark with its mark, and says whether that succeeded."""
-        self._admit = admit
-        self._condemn = condemn
-        self._write_mark = write_mark
+    def __init__(self, downstream: Downstream) -> None:
+        self._downstream = downstream
         self._held: dict[Partition, _Held] = {}
         self._tasks: dict[Partition, asyncio.Task[None]] = {}
         self._suspected: set[Partition] = set()
         self._calm = asyncio.Event()
         self._calm.set()
-        self._trial = asyncio.Lock()
+        self._trying = asyncio.Lock()
         self._on_trial: Partition | None = None
 
-    def open(self, partition: Partition, tasks: asyncio.TaskGroup) -> None:
+    async def run(self) -> None:
+        """Hold a group for the partitions' tasks, for ever; it must have begun before the first `open`."""
+        async with asyncio.TaskGroup() as self._group:
+            await asyncio.Event().wait()
+
+    def open(self, partition: Partition) -> None:
         """Take records of a partition that is assigned; all of one assignment before the first await."""
-        if suspects := partition.attempts.suspects:
+        if spans := partition.suspects.spans:
             self._suspected.add(partition)
             self._calm.clear()
             log.warning(
                 "a worker ended without giving this partition back: what it had in flight is tried with nothing beside",
-                partition=repr(partition), offsets_below=suspects[-1].until, crashes=suspects[0].crashes,
+                partition=repr(partition), offsets_below=spans[-1].until, crashes=spans[0].crashes,
             )  # fmt: skip
         held = self._held[partition] = _Held()
-        self._tasks[partition] = tasks.create_task(self._run(partition, held), name=f"intake {partition}")
+        self._tasks[partition] = self._group.create_task(self._let_in(partition, held), name=f"intake {partition}")
 
     def close(self, partition: Partition) -> None:
         """Take no more, and give what waits here back to Kafka."""
@@ -74,17 +88,19 @@ class Intake:
         if task := self._tasks.pop(partition, None):
             task.cancel()
 
-    def holds_back(self, partition: Partition) -> bool:
-        """Whether nothing should be fetched of it now: enough waits here, or all of it would."""
+    def wants(self, partition: Partition, *, crowded: bool) -> bool:
+        """Whether more of it should be fetched now; `crowded`: enough work of all partitions waits.
+
+        Nothing is wanted of one that stands still or has enough waiting here. The one on trial is wanted even when it
+        is crowded: everything waits for it.
+        """
         held = self._held.get(partition)
-        return self.waits(partition) or (held is not None and len(held.records) >= MOST_HELD)
+        if self.stands_still(partition) or (held is not None and len(held.records) >= MOST_HELD):
+            return False
+        return not crowded or partition is self._on_trial
 
-    def needs(self, partition: Partition) -> bool:
-        """Whether it must be fetched from whatever else waits: everything waits for it to be tried."""
-        return partition is self._on_trial and not self.holds_back(partition)
-
-    def waits(self, partition: Partition) -> bool:
-        """Whether a partition stands still because another one's suspects are being tried."""
+    def stands_still(self, partition: Partition) -> bool:
+        """Whether it waits because another one's suspects are being tried."""
         return not self._calm.is_set() and partition is not self._on_trial
 
     async def take(self, partition: Partition, records: list[Record]) -> None:
@@ -95,18 +111,18 @@ class Intake:
             return
         if not records:
             return
-        attempts = partition.attempts
-        if self._calm.is_set() and not held.records and attempts.allows(records[-1].offset):
-            if attempts.due(partition.tracker.position):
+        suspects = partition.suspects
+        if self._calm.is_set() and not held.records and suspects.allows(records[-1].offset):
+            if suspects.due(partition.tracker.position):
                 held.changed.set()
-            await self._admit(partition, records)
+            await self._downstream.admit(partition, records)
         else:
             held.records.extend(records)
             held.changed.set()
 
-    async def _run(self, partition: Partition, held: _Held) -> None:
-        if partition.attempts.suspects:
-            async with self._trial:
+    async def _let_in(self, partition: Partition, held: _Held) -> None:
+        if partition.suspects.spans:
+            async with self._trying:
                 self._on_trial = partition
                 await self._try_suspects(partition, held)
                 self._on_trial = None
@@ -116,48 +132,48 @@ class Intake:
         while not partition.closing:
             await held.changed.wait()
             held.changed.clear()
-            if partition.attempts.due(partition.tracker.position):
+            if partition.suspects.due(partition.tracker.position):
                 await self._write(partition)
             allowed: list[Record] = []
-            while held.records and partition.attempts.allows(held.records[0].offset):
+            while held.records and partition.suspects.allows(held.records[0].offset):
                 allowed.append(held.records.popleft())
             if held.records:
                 held.changed.set()
             if allowed:
-                await self._admit(partition, allowed)
+                await self._downstream.admit(partition, allowed)
 
     async def _try_suspects(self, partition: Partition, held: _Held) -> None:
-        attempts = partition.attempts
-        while attempts.suspects and not partition.closing:
+        suspects = partition.suspects
+        while suspects.spans and not partition.closing:
             if not held.records:
                 held.changed.clear()
-                if partition.tracker.position >= attempts.suspects[-1].until:
+                if partition.tracker.position >= suspects.spans[-1].until:
                     return self._none_left(partition)
                 await self._changed_or_moment(held)
                 continue
-            trial = attempts.next_try([record.offset for record in held.records])
+            trial = suspects.next_trial([record.offset for record in held.records])
             if trial is None:
                 break
-            if attempts.due(partition.tracker.position):
+            if suspects.due(partition.tracker.position):
                 await self._write(partition)
             records: list[Record] = []
             while held.records and held.records[0].offset < trial.until:
                 records.append(held.records.popleft())
             if trial.condemned:
                 for record in records:
-                    self._condemn(partition, record, trial)
+                    self._downstream.condemn(partition, record, trial)
             elif records:
-                await self._admit(partition, records)
+                await self._downstream.admit(partition, records)
             await partition.passes(trial.until)
             if not partition.closing:
-                attempts.survived()
+                suspects.survived()
         if not partition.closing:
             log.info("nothing of what was in flight is left to try", partition=repr(partition))
         return None
 
     def _none_left(self, partition: Partition) -> None:
         """The suspects are gone from the log: compacted, or taken back by their producer."""
-        partition.attempts.next_try([partition.tracker.position])
+        partition.suspects.next_trial([partition.tracker.position])
 
     def _acquit(self, partition: Partition) -> None:
         self._suspected.discard(partition)
@@ -165,15 +181,14 @@ class Intake:
             self._calm.set()
 
     async def _write(self, partition: Partition) -> None:
-        retry_seconds = FIRST_RETRY_SECONDS
-        while not partition.closing and not await self._write_mark(partition):
-            await asyncio.sleep(retry_seconds)
-            retry_seconds = min(2 * retry_seconds, LONGEST_RETRY_SECONDS)
+        backoff = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+        while not partition.closing and not await self._downstream.write_mark(partition):
+            await backoff.wait()
 
     async def _changed_or_moment(self, held: _Held) -> None:
         """Positions also move over offsets without records, which nobody tells."""
         try:
-            async with asyncio.timeout(0.2):
+            async with asyncio.timeout(LONGEST_LOOK_SECONDS):
                 await held.changed.wait()
         except TimeoutError:
             return

@@ -38,7 +38,7 @@ async def watch_backlog(
         recorder.batcher_state(batcher.state(now))
         metrics.publish_estimate_seconds.set(batcher.publish_seconds)
         oldest = [partition.oldest for partition in consumer.partitions if partition.oldest is not None]
-        metrics.oldest_in_flight_age_seconds.set(now - min((delivered_at for delivered_at, _ in oldest), default=now))
+        metrics.oldest_in_flight_age_seconds.set(now - min((delivered.at for delivered in oldest), default=now))
         try:
             lag = await consumer.lag_records()
         except (KafkaError, TimeoutError) as error:
@@ -48,7 +48,7 @@ async def watch_backlog(
             recorder.brokers_answer(True)
             for partition, records in lag.items():
                 labels = (partition.topic, str(partition.number))
-                timestamp_ms = partition.oldest[1] if partition.oldest else 0
+                timestamp_ms = partition.oldest.timestamp_ms if partition.oldest else 0
                 seconds = max(0.0, time.time() - timestamp_ms / 1000) if timestamp_ms > 0 else 0.0
                 metrics.partition_lag_records.labels(*labels).set(records)
                 metrics.partition_lag_seconds.labels(*labels).set(seconds)
@@ -66,7 +66,7 @@ def end_at_standstill(reason: str) -> None:
 
 
 def _standing(partition: Partition, lag: int, consumer: GroupConsumer, intake: Intake) -> Standing:
-    held_back = (not partition.in_flight and consumer.is_paused(partition)) or intake.waits(partition)
+    held_back = (not partition.in_flight and consumer.is_paused(partition)) or intake.stands_still(partition)
     return Standing(
         repr(partition),
         in_flight=partition.in_flight,

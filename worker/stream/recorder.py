@@ -8,12 +8,12 @@ import structlog
 
 from worker.batching.batch import Batch
 from worker.batching.batcher import BatcherState
-from worker.device.thread import Bisected, Logits
+from worker.device.thread import Bisected, TaskLogits
 from worker.health.conditions import Health
 from worker.in_flight.backpressure import Load
 from worker.in_flight.message import Message, Result
 from worker.in_flight.partition import Partition
-from worker.kafka.at_least_once import PublishError
+from worker.in_flight.publisher import PublishError
 from worker.policies.compiled import PolicySet
 from worker.telemetry.metrics import Metrics, Stage
 from worker.telemetry.tracing import BatchTrace, Tracing
@@ -123,22 +123,16 @@ class Recorder:
         """A message needs no pass of its own."""
         self.metrics.messages_duplicate.labels(message.tenant).inc()
 
-    def batch_bound(self, batch: Batch[Message], now: float) -> BatchTrace:
+    def batch_bound(self, batch: Batch[Message]) -> BatchTrace:
         """A batch goes to the device."""
-        for message in batch.messages:
-            message.bound_at = now
-            message.batch_messages = len(batch.messages)
-            message.batch_tokens = batch.token_count
         return self.tracing.start_batch(
             (message.trace for message in batch.messages), len(batch.messages), batch.token_count
         )
 
-    def batch_scored(self, batch: Batch[Message], scored: Bisected[Logits], trace: BatchTrace, now: float) -> None:
+    def batch_scored(self, batch: Batch[Message], scored: Bisected[TaskLogits], trace: BatchTrace, now: float) -> None:
         """A batch came back from the device."""
         error = next((outcome for outcome in scored.outcomes if isinstance(outcome, Exception)), None)
         trace.finish(error)
-        for message in batch.messages:
-            message.scored_at = now
         self.metrics.batch_bisections.inc(scored.failed_passes)
         self.metrics.batch_scored(
             len(batch.messages),

@@ -19,6 +19,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from schemas.records import HEADER_TRACEPARENT, HEADER_TRACESTATE
+from worker.errors import MissingExporterError
 from worker.telemetry.metrics import Stage
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -30,10 +31,6 @@ _MAX_HEADER_BYTES = 512
 _W3C = TraceContextTextMapPropagator()
 _CONTEXT_HEADERS = frozenset({HEADER_TRACEPARENT, HEADER_TRACESTATE})
 _ROOT = Context()
-
-
-class MissingExporterError(RuntimeError):
-    """An OTLP endpoint is configured but the exporter is not installed."""
 
 
 def otlp_exporter(endpoint: str) -> SpanExporter:

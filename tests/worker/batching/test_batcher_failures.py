@@ -21,7 +21,7 @@ from worker.batching.cost_model import CostModel, CostSample
 from worker.content.admission import Admission
 from worker.content.codec import RecordDecoder
 from worker.content.dead_letters import DeadLetters
-from worker.device.thread import Device, Logits
+from worker.device.thread import Device, TaskLogits
 from worker.in_flight.message import Message
 from worker.in_flight.partition import Partition
 from worker.policies.compiled import CompileOptions, PolicyStore, compile_policies
@@ -38,7 +38,7 @@ class Refusing:
         self._scorer = scorer
         self._poison = poison
 
-    def score(self, batch: Sequence[EncodedText]) -> list[Logits]:
+    def score(self, batch: Sequence[EncodedText]) -> list[TaskLogits]:
         if self._poison in batch:
             raise RuntimeError("from the model")
         return self._scorer.score(batch)

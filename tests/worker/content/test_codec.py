@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from schemas.records import DeadLetterReason, EnrichedRecord, LabelScore, SourceCoordinates, TaskResult
 from schemas.settings import InputSettings
-from worker.content.codec import DecodedRecord, RecordDecoder, RecordError, encode_enriched, merge_headers, record_id
+from worker.content.codec import RecordDecoder, RecordError, encode_enriched, merge_headers, record_id
+from worker.in_flight.message import DecodedRecord
 
 MEBIBYTE = 1024 * 1024
 

@@ -4,13 +4,12 @@ from support.records import consumer_record
 from schemas import records
 from schemas.records import DeadLetterHeaders, DeadLetterReason
 from worker.content.dead_letters import DeadLetters
-from worker.in_flight.message import Outgoing
-from worker.in_flight.record_size import record_size_bytes
+from worker.in_flight.outgoing import Outgoing
 from worker.telemetry.tracing import NOT_TRACED
 
 
 def dead_letter(record, *, limit: int = 1_000_000, error: str = "why", tenant: str | None = "shop") -> Outgoing:
-    result = DeadLetters("dead", limit).result(record, DeadLetterReason.INVALID_JSON, error, NOT_TRACED, tenant=tenant)
+    result = DeadLetters("dead", limit).of(record, DeadLetterReason.INVALID_JSON, error, NOT_TRACED, tenant=tenant)
     assert (result.offset, result.dead_letter_reason) == (record.offset, DeadLetterReason.INVALID_JSON)
     (outgoing,) = result.outgoing
     return outgoing
@@ -63,7 +62,7 @@ def test_a_tombstone_keeps_its_null_value():
 )
 def test_what_does_not_fit_the_topic_is_left_out_and_said(record, key: bytes | None):
     outgoing = dead_letter(record, limit=2000)
-    assert record_size_bytes(outgoing) <= 2000
+    assert outgoing.wire_bytes <= 2000
     assert (outgoing.key, outgoing.value) == (key, b"")
     assert text_headers(outgoing)[records.HEADER_VALUE_OMITTED_BYTES] == "5000"
 

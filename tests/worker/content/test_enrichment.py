@@ -15,9 +15,10 @@ from worker.content.codec import RecordDecoder
 from worker.content.dead_letters import DeadLetters
 from worker.content.decision import decide
 from worker.content.enrichment import Enrichment
-from worker.device.thread import Logits
+from worker.device.thread import TaskLogits
 from worker.in_flight.message import Message, Result
 from worker.in_flight.partition import Partition
+from worker.in_flight.record_limits import RecordLimits
 from worker.policies.compiled import CompiledPolicy, CompileOptions, PolicyStore, compile_policies
 from worker.telemetry.tracing import Tracing
 
@@ -61,7 +62,7 @@ async def admitted(scorer: Scorer, record) -> Message:
 
 
 def result_of(message: Message, outcome, limits: dict[str, int] | None = None, now: float | None = None) -> Result:
-    enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), limits or {})
+    enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), RecordLimits(limits))
     return enrichment.result(message, outcome, message.deadline - 1.5 if now is None else now)
 
 
@@ -88,7 +89,7 @@ async def test_what_varies_between_deliveries_is_in_headers_and_the_value_is_the
 
 
 async def test_a_late_message_ends_as_its_policy_says(scorer: Scorer):
-    enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), {})
+    enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), RecordLimits())
     unscored = enrichment.late(await admitted(scorer, consumer_record(b'{"text": "x", "tenant": "lenient"}')), now=1e9)
     assert [outgoing.topic for outgoing in unscored.outgoing] == ["out"]
     value = EnrichedRecord.model_validate_json(unscored.outgoing[0].value or b"")
@@ -138,12 +139,12 @@ async def test_the_results_of_a_batch_are_made_beside_the_event_loop_each_for_it
     other = await admitted(scorer, consumer_record(b'{"text": "bye", "tenant": "lenient"}', offset=7))
     threads: list[threading.Thread] = []
 
-    def watched(policy: CompiledPolicy, logits: Logits) -> dict[str, TaskResult]:
+    def watched(policy: CompiledPolicy, logits: TaskLogits) -> dict[str, TaskResult]:
         threads.append(threading.current_thread())
         return decide(policy, logits)
 
     monkeypatch.setattr("worker.content.enrichment.decide", watched)
-    enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), {})
+    enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), RecordLimits())
     outcomes = [CALM, RuntimeError("from the model"), CALM[:1]]
     first, failed, third = await enrichment.results([message, message, other], outcomes, time.monotonic())
     assert (first.offset, first.dead_letter_reason) == (0, None)

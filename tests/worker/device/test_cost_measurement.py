@@ -7,7 +7,7 @@ import pytest
 
 from model.scorer import Scorer
 from worker.batching.cost_model import CostModel, CostSample
-from worker.device.cost_measurement import CostStore, calibrate, squared_tokens
+from worker.device.cost_measurement import CostStore, measure_cost, squared_tokens
 
 
 class PacedModel:
@@ -39,7 +39,7 @@ class PacedModel:
 
 
 def calibrated(model: PacedModel, budget_seconds: float) -> CostModel:
-    return calibrate(model, 8192, budget_seconds=budget_seconds, clock=model.clock)  # pyright: ignore[reportArgumentType]
+    return measure_cost(model, 8192, budget_seconds=budget_seconds, clock=model.clock)  # pyright: ignore[reportArgumentType]
 
 
 def test_the_measured_device_is_found_again_in_the_cost_model():
@@ -57,7 +57,7 @@ def test_a_slow_device_is_measured_with_small_batches_within_the_budget():
 
 
 def test_a_real_model_can_be_calibrated(scorer: Scorer):
-    assert calibrate(scorer, 512, budget_seconds=0.5).fixed_seconds >= 0
+    assert measure_cost(scorer, 512, budget_seconds=0.5).fixed_seconds >= 0
 
 
 def test_the_squares_of_a_text_are_those_of_its_sequences():

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.device.thread import Device, DeviceError, score_or_bisect
+from worker.device.thread import Device, score_or_bisect
+from worker.errors import DeviceError
 
 
 def doubling_except(poison: set[int], calls: list[int] | None = None):

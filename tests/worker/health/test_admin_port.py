@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from worker.health.admin_port import AdminError, AdminServer, admin_app
+from worker.errors import AdminError
+from worker.health.admin_port import AdminServer, admin_app
 from worker.health.conditions import Health
 from worker.telemetry.metrics import Metrics
 

@@ -8,8 +8,8 @@ def test_a_result_waits_for_the_earlier_record_of_its_key():
     order: KeyOrder[str] = KeyOrder()
     order.deliver(b"k", 1)
     order.deliver(b"k", 2)
-    assert list(order.release(b"k", 2, "second")) == []
-    assert list(order.release(b"k", 1, "first")) == ["first", "second"]
+    assert list(order.finish(b"k", 2, "second")) == []
+    assert list(order.finish(b"k", 1, "first")) == ["first", "second"]
 
 
 def test_other_keys_and_keyless_records_do_not_wait():
@@ -17,15 +17,15 @@ def test_other_keys_and_keyless_records_do_not_wait():
     order.deliver(b"a", 1)
     order.deliver(b"b", 2)
     order.deliver(None, 3)
-    assert list(order.release(None, 3, "keyless")) == ["keyless"]
-    assert list(order.release(b"b", 2, "other key")) == ["other key"]
+    assert list(order.finish(None, 3, "keyless")) == ["keyless"]
+    assert list(order.finish(b"b", 2, "other key")) == ["other key"]
 
 
 def test_an_empty_key_is_a_key():
     order: KeyOrder[str] = KeyOrder()
     order.deliver(b"", 1)
     order.deliver(b"", 2)
-    assert list(order.release(b"", 2, "second")) == []
+    assert list(order.finish(b"", 2, "second")) == []
 
 
 @given(st.lists(st.sampled_from([None, b"", b"a", b"b"]), max_size=60), st.randoms(use_true_random=False))
@@ -35,7 +35,7 @@ def test_every_result_comes_out_once_and_each_key_in_input_order(keys, random):
         order.deliver(key, offset)
     finishing = list(enumerate(keys))
     random.shuffle(finishing)
-    released = [result for offset, key in finishing for result in order.release(key, offset, offset)]
+    released = [result for offset, key in finishing for result in order.finish(key, offset, offset)]
     assert sorted(released) == list(range(len(keys)))
     assert len(order) == 0
     for key in {key for key in keys if key is not None}:

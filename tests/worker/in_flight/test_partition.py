@@ -2,11 +2,11 @@ import asyncio
 
 import pytest
 from aiokafka import ConsumerRecord
-from support.records import consumer_record
 
 from schemas.records import DeadLetterReason
-from worker.in_flight.message import Outgoing, Result
-from worker.in_flight.partition import Partition, record_bytes
+from worker.in_flight.message import Result
+from worker.in_flight.outgoing import Outgoing
+from worker.in_flight.partition import Partition
 from worker.telemetry.tracing import NOT_TRACED
 
 
@@ -18,9 +18,8 @@ def record(offset: int, key: bytes | None = None, value: bytes = b"value") -> Co
 
 
 def result_of(of: ConsumerRecord) -> Result:
-    size = len(of.key or b"") + len(of.value or b"")
     outgoing = [Outgoing("out", of.key, b"{}", [], acknowledged=True)]
-    return Result(of.offset, of.key, outgoing, size, NOT_TRACED, 0.0, DeadLetterReason.TEXT_EMPTY)
+    return Result(of, outgoing, NOT_TRACED, 0.0, DeadLetterReason.TEXT_EMPTY)
 
 
 @pytest.fixture
@@ -38,12 +37,6 @@ async def test_a_published_record_leaves_nothing_in_flight(partition: Partition)
     partition.published(results)
     assert (partition.in_flight, partition.in_flight_bytes, partition.oldest) == (0, 0, None)
     assert partition.tracker.uncommitted == 1
-
-
-def test_what_a_record_holds_in_memory_is_its_key_value_and_headers():
-    plain = consumer_record(b"value", key=b"key")
-    with_headers = consumer_record(None, key=None, headers=(("name", b"12345"), ("empty", None)))
-    assert (record_bytes(plain), record_bytes(with_headers)) == (8, 14)
 
 
 async def test_results_of_a_key_come_out_in_input_order(partition: Partition):

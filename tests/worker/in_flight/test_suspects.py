@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.in_flight.suspects import GROUP_RECORDS, LONE_SPAN, RESERVED_LEAST, Attempts, Mark, Span, Try, Work
+from worker.in_flight.suspects import GROUP_RECORDS, LONE_SPAN, RESERVED_LEAST, Mark, Span, Suspects, Trial, Work
 
 
 class Log:
@@ -15,28 +15,28 @@ class Log:
         self.condemned: list[int] = []
         self.end = offsets[-1] + 1
 
-    def write(self, offset: int, attempts: Attempts, position: int) -> None:
-        mark = attempts.mark(position)
+    def write(self, offset: int, suspects: Suspects, position: int) -> None:
+        mark = suspects.mark(position)
         self.committed, self.metadata = offset, mark.encode()
-        attempts.written(mark, position)
+        suspects.written(mark, position)
 
     def run(self, in_flight: int, kill_after: int | None = None) -> bool:
         """One process, with so many records in flight at most; False when it died. Killed before its n-th step."""
-        attempts = Attempts(self.committed, Mark.parse(self.metadata).suspects(self.committed, self.end))
+        suspects = Suspects(self.committed, Mark.parse(self.metadata).suspects(self.committed, self.end))
         for step in range(10_000):
             waiting = [offset for offset in self.offsets if offset >= self.committed]
             if not waiting:
-                attempts.close()
-                self.write(self.committed, attempts, self.committed)
+                suspects.close()
+                self.write(self.committed, suspects, self.committed)
                 return True
-            trial = attempts.next_try(waiting) if attempts.suspects else None
+            trial = suspects.next_trial(waiting) if suspects.spans else None
             if trial is None:
                 flight = waiting[:in_flight]
-                if not attempts.allows(flight[-1]):
-                    self.write(self.committed, attempts, flight[-1] + 1)
+                if not suspects.allows(flight[-1]):
+                    self.write(self.committed, suspects, flight[-1] + 1)
             else:
                 flight = [offset for offset in waiting if offset < trial.until]
-                self.write(self.committed, attempts, flight[-1] + 1)
+                self.write(self.committed, suspects, flight[-1] + 1)
                 if trial.condemned:
                     self.condemned += flight
             if kill_after == step or (not (trial and trial.condemned) and self.poison & set(flight)):
@@ -44,8 +44,8 @@ class Log:
             self.done += flight
             self.committed = flight[-1] + 1
             if trial is not None:
-                attempts.survived()
-            self.write(self.committed, attempts, self.committed)
+                suspects.survived()
+            self.write(self.committed, suspects, self.committed)
         raise AssertionError("it never ends")
 
 
@@ -120,39 +120,39 @@ def test_only_records_that_the_log_has_are_suspects():
 
 
 def test_an_owner_that_left_orderly_makes_no_suspects():
-    attempts = Attempts(0)
-    attempts.written(attempts.mark(0), 0)
-    attempts.close()
-    assert attempts.due(100)
-    assert attempts.mark(100).encode() == ""
-    attempts.written(attempts.mark(100), 100)
-    assert not attempts.due(100)
+    suspects = Suspects(0)
+    suspects.written(suspects.mark(0), 0)
+    suspects.close()
+    assert suspects.due(100)
+    assert suspects.mark(100).encode() == ""
+    suspects.written(suspects.mark(100), 100)
+    assert not suspects.due(100)
 
 
 def test_an_owner_that_leaves_in_the_middle_of_a_trial_passes_the_suspects_on_without_a_crash():
-    attempts = Attempts(0, (Span(50, 1),))
-    attempts.next_try(range(50))
-    assert attempts.mark(50) == Mark(Work.ALONE, (Span(1, 1), Span(50, 1)))
-    attempts.close()
-    assert attempts.mark(50).suspects(0, 1000) == (Span(1, 1), Span(50, 1))
+    suspects = Suspects(0, (Span(50, 1),))
+    suspects.next_trial(range(50))
+    assert suspects.mark(50) == Mark(Work.ALONE, (Span(1, 1), Span(50, 1)))
+    suspects.close()
+    assert suspects.mark(50).suspects(0, 1000) == (Span(1, 1), Span(50, 1))
 
 
 def test_a_wide_span_is_tried_in_groups_and_a_narrow_one_record_by_record():
-    assert Attempts(0, (Span(LONE_SPAN + 1, 1),)).next_try(range(1000)) == Try(GROUP_RECORDS, 1, condemned=False)
-    assert Attempts(0, (Span(LONE_SPAN, 1),)).next_try(range(1000)) == Try(1, 1, condemned=False)
-    assert Attempts(0, (Span(LONE_SPAN + 1, 2),)).next_try(range(1000)) == Try(1, 2, condemned=False)
-    assert Attempts(0, (Span(1, 3, 2),)).next_try(range(1000)) == Try(1, 3, condemned=True)
-    assert Attempts(0, (Span(1, 3, 1),)).next_try(range(1000)) == Try(1, 3, condemned=False)
+    assert Suspects(0, (Span(LONE_SPAN + 1, 1),)).next_trial(range(1000)) == Trial(GROUP_RECORDS, 1, condemned=False)
+    assert Suspects(0, (Span(LONE_SPAN, 1),)).next_trial(range(1000)) == Trial(1, 1, condemned=False)
+    assert Suspects(0, (Span(LONE_SPAN + 1, 2),)).next_trial(range(1000)) == Trial(1, 2, condemned=False)
+    assert Suspects(0, (Span(1, 3, 2),)).next_trial(range(1000)) == Trial(1, 3, condemned=True)
+    assert Suspects(0, (Span(1, 3, 1),)).next_trial(range(1000)) == Trial(1, 3, condemned=False)
 
 
 def test_a_stream_that_is_faster_than_its_marks_is_marked_further_ahead():
-    attempts = Attempts(0)
-    assert not attempts.allows(0)
-    attempts.written(attempts.mark(0), 0)
-    assert (attempts.allows(RESERVED_LEAST - 1), attempts.allows(RESERVED_LEAST)) == (True, False)
-    assert (attempts.due(RESERVED_LEAST // 2), attempts.due(RESERVED_LEAST // 2 + 1)) == (False, True)
-    attempts.written(attempts.mark(3000), 3000)
-    assert attempts.allows(3000 + 6000 - 1)
+    suspects = Suspects(0)
+    assert not suspects.allows(0)
+    suspects.written(suspects.mark(0), 0)
+    assert (suspects.allows(RESERVED_LEAST - 1), suspects.allows(RESERVED_LEAST)) == (True, False)
+    assert (suspects.due(RESERVED_LEAST // 2), suspects.due(RESERVED_LEAST // 2 + 1)) == (False, True)
+    suspects.written(suspects.mark(3000), 3000)
+    assert suspects.allows(3000 + 6000 - 1)
 
 
 @given(

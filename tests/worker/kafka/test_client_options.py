@@ -11,8 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
 from schemas.kafka_settings import KafkaSettings
-from worker.config import ConfigurationError
-from worker.kafka.client_options import FailureKind, client_options, connection_log, consumer_options, producer_options
+from worker.errors import ConfigurationError
+from worker.kafka.client_options import client_options, consumer_options, producer_options
+from worker.kafka.connection_log import FailureKind, connection_log
 
 
 def settings(**written: Any) -> KafkaSettings:

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from worker.kafka.start_offset import Log, OffsetLostError, next_offset, start_offset
+from worker.errors import OffsetLostError
+from worker.kafka.start_offset import Log, next_offset, start_offset
 
 LOG = Log("in-0", 10, 20)
 

@@ -8,10 +8,10 @@ from model.errors import LabelSetError
 from model.label_set import Example, LabelSet
 from model.long_text import Combine, LongText, LongTextMode
 from schemas.policy import PolicyFile
+from worker.errors import PolicyError
 from worker.policies.compiled import (
     DEFAULT_TENANT,
     CompileOptions,
-    PolicyError,
     PolicyStore,
     compile_policies,
     label_set_of,

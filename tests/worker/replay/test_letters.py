@@ -13,9 +13,7 @@ from worker.telemetry.tracing import NOT_TRACED
 
 def dead_letter(*, tenant: str | None = "shop", at_ms: int = 5000) -> DeadLetter:
     source = consumer_record(b"\xff{", key=b"\x00", headers=(("a", b"1"), ("a", None)), offset=7)
-    result = DeadLetters("dead", 1_000_000).result(
-        source, DeadLetterReason.INVALID_JSON, "why", NOT_TRACED, tenant=tenant
-    )
+    result = DeadLetters("dead", 1_000_000).of(source, DeadLetterReason.INVALID_JSON, "why", NOT_TRACED, tenant=tenant)
     headers = [
         (name, b"%d" % at_ms) if name == "gliclass-dead-lettered-at-ms" else (name, value)
         for name, value in result.outgoing[0].headers

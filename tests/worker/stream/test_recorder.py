@@ -13,9 +13,10 @@ from worker.content.admission import Admission
 from worker.content.codec import RecordDecoder
 from worker.content.dead_letters import DeadLetters
 from worker.health.conditions import Health
-from worker.in_flight.message import Message, Outgoing, Result
+from worker.in_flight.message import Message, Result
+from worker.in_flight.outgoing import Outgoing
 from worker.in_flight.partition import Partition
-from worker.kafka.at_least_once import PublishError
+from worker.in_flight.publisher import PublishError
 from worker.policies.compiled import CompileOptions, PolicyStore, compile_policies
 from worker.stream.recorder import CONDITIONS, PUBLISHING, Recorder
 from worker.telemetry.metrics import Metrics
@@ -46,7 +47,7 @@ async def admitted(scorer: Scorer) -> Message:
 
 def result_of(message: Message, *topics: str) -> Result:
     outgoing = [Outgoing(topic, b"k", b"{}", []) for topic in topics]
-    return Result(0, b"k", outgoing, 10, NOT_TRACED, time.monotonic(), message=message)
+    return Result.of(message, outgoing, concluded_at=time.monotonic())
 
 
 @pytest.mark.parametrize(("seconds_left", "on_time", "late"), [(1.0, 1, 0), (-1.0, 0, 1)])
@@ -84,7 +85,7 @@ def test_the_prediction_over_what_batches_took_is_shown(recorder: Recorder):
 
 
 def test_a_dead_letter_counts_by_its_reason(recorder: Recorder):
-    dead = Result(0, None, [], 0, NOT_TRACED, 0.0, dead_letter_reason=DeadLetterReason.INVALID_JSON)
+    dead = Result(consumer_record(), [], NOT_TRACED, 0.0, dead_letter_reason=DeadLetterReason.INVALID_JSON)
     recorder.published([dead])
     assert value(recorder, "gliclass_records_dead_lettered_total", reason="invalid_json") == 1
 

@@ -13,8 +13,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from support.collector import attributes, running_collector
 
 from schemas.records import HEADER_TRACEPARENT, HEADER_TRACESTATE
+from worker.errors import MissingExporterError
 from worker.telemetry.metrics import Stage
-from worker.telemetry.tracing import MAX_LINKS, NOT_TRACED, MissingExporterError, Tracing, otlp_exporter
+from worker.telemetry.tracing import MAX_LINKS, NOT_TRACED, Tracing, otlp_exporter
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 SPAN_ID = "b7ad6b7169203331"

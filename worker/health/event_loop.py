@@ -1,9 +1,13 @@
-"""Ends the process when its event loop no longer turns: nothing that runs on the loop could."""
+"""The event loop watched: how late it wakes its sleepers, and what ends the process when it no longer turns."""
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
+from worker.telemetry.metrics import Metrics
+
+LAG_INTERVAL_SECONDS = 0.25
 LOOKS = 20
 """How often the guard looks within the limit."""
 
@@ -40,3 +44,11 @@ class LoopGuard:
             if silent_looks >= LOOKS:
                 self._stuck(f"the event loop has not turned for {self._stuck_seconds:g} s")
                 return
+
+
+async def measure_event_loop_lag(metrics: Metrics, interval_seconds: float = LAG_INTERVAL_SECONDS) -> None:
+    """Observe the lag for ever; run it as a task and cancel it at the end."""
+    while True:
+        asked_for = time.monotonic() + interval_seconds
+        await asyncio.sleep(interval_seconds)
+        metrics.event_loop_lag_seconds.observe(max(0.0, time.monotonic() - asked_for))

@@ -3,8 +3,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.in_flight.message import Outgoing
-from worker.in_flight.record_size import record_size_bytes
+from worker.in_flight.outgoing import Outgoing
 
 headers = st.lists(st.tuples(st.text(max_size=20), st.none() | st.binary(max_size=50)), max_size=5)
 
@@ -16,9 +15,9 @@ def test_the_bound_is_never_below_the_encoded_batch(key, value, headers):
         batch_size=1_000_000,
     )  # fmt: skip
     builder.append(0, timestamp=2**42, key=key, value=value, headers=headers)
-    assert record_size_bytes(Outgoing("out", key, value, headers)) >= len(builder.build())
+    assert Outgoing("out", key, value, headers).wire_bytes >= len(builder.build())
 
 
 @pytest.mark.parametrize("size", [0, 100_000])
 def test_the_bound_is_close(size: int):
-    assert record_size_bytes(Outgoing("out", b"k", b"x" * size, [])) <= size + 128
+    assert Outgoing("out", b"k", b"x" * size, []).wire_bytes <= size + 128

@@ -1,0 +1,137 @@
+"""Results out: in order, retried for ever, refused when they are a flood; and the marks of their partitions."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol
+
+import structlog
+
+from schemas.records import DeadLetterReason
+from schemas.settings import DeliverySettings
+from worker.backoff import Backoff
+from worker.errors import FloodError
+from worker.in_flight.flood_limit import FloodLimit
+from worker.in_flight.message import Result
+from worker.in_flight.partition import Partition
+from worker.in_flight.publish_estimate import PublishEstimate
+from worker.in_flight.publisher import Publisher, PublishError
+from worker.stream.recorder import Recorder
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.2, 10.0
+
+
+class PlansAhead(Protocol):
+    """Who has to know how long publishing takes."""
+
+    publish_seconds: float
+
+
+class Outlet:
+    """Publishes each partition's results in a task of its own, from `open` to `close`."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        *,
+        commit: Callable[[], Awaitable[bool]],
+        delivery: DeliverySettings,
+        batcher: PlansAhead,
+        recorder: Recorder,
+    ) -> None:
+        """`commit` commits every offset and mark that is due, and says whether that succeeded."""
+        self._publisher = publisher
+        self._commit = commit
+        self._delivery = delivery
+        self._batcher = batcher
+        self._recorder = recorder
+        self._flood_limit = FloodLimit(
+            delivery.flood_share, delivery.flood_window_seconds, delivery.flood_least_dead_letters
+        )
+        self._publish_estimate = PublishEstimate()
+        self._tasks: dict[Partition, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Hold a group for the partitions' tasks, for ever; it must have begun before the first `open`."""
+        async with asyncio.TaskGroup() as self._group:
+            await asyncio.Event().wait()
+
+    def open(self, partition: Partition[Result]) -> None:
+        """Publish what the partition concludes from now on."""
+        self._tasks[partition] = self._group.create_task(self._publish(partition), name=f"publish {partition}")
+
+    async def close(self, partitions: Collection[Partition]) -> None:
+        """Take the marks of these partitions away, then publish nothing more of them."""
+        await self._take_marks_away(partitions)
+        for partition in partitions:
+            # A rebalance may begin while a stop already drains: both give up the same partitions.
+            if publishing := self._tasks.pop(partition, None):
+                publishing.cancel()
+            self._publisher.close(partition)
+            self._recorder.partition_closed(partition)
+
+    async def write_mark(self, partition: Partition) -> bool:
+        """Commit the partition's mark; says whether that succeeded."""
+        if not self._publisher.commits_offsets:
+            return await self._commit()
+        try:
+            await self._publisher.write_mark(partition)
+        except PublishError as failure:
+            self._recorder.publish_failed(partition, failure)
+            return False
+        self._recorder.publish_succeeded(partition)
+        return True
+
+    async def _publish(self, partition: Partition[Result]) -> None:
+        """Publish one partition's results in order; a result that is not acknowledged is tried again for ever."""
+        results: list[Result] = []
+        backoff = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+        while True:
+            if not results:
+                results = await partition.next_results()
+                self._refuse_flood(results)
+            began_at = time.monotonic()
+            try:
+                await self._publisher.publish(partition, results)
+            except PublishError as failure:
+                partition.blocked = True
+                self._recorder.publish_failed(partition, failure)
+                await backoff.wait()
+            else:
+                partition.blocked = False
+                self._recorder.publish_succeeded(partition)
+                self._publish_estimate.observe(time.monotonic() - began_at)
+                self._batcher.publish_seconds = self._publish_estimate.seconds
+                backoff.reset()
+            acknowledged = [result for result in results if result.acknowledged]
+            partition.published(acknowledged)
+            self._recorder.published(acknowledged)
+            results = [result for result in results if not result.acknowledged]
+
+    def _refuse_flood(self, results: list[Result]) -> None:
+        """End the worker before it publishes a flood of dead letters: they stay in their topic, uncommitted."""
+        # Late ones are left out: they tell of load, which stopping only makes worse.
+        dead = [result for result in results if result.dead_letter_reason not in (None, DeadLetterReason.LATE)]
+        limit = self._flood_limit
+        if limit.count(len(results), len(dead), time.monotonic()):
+            reasons = ", ".join(sorted({str(result.dead_letter_reason) for result in dead}))
+            raise FloodError(
+                f"{limit.dead_letters} of {limit.results} records became dead letters within "
+                f"{self._delivery.flood_window_seconds:g} s (of late: {reasons or 'none'}): correct the "
+                "input, the policies or the mapping, or raise delivery.flood_share; "
+                "what was not published is delivered again"
+            )
+
+    async def _take_marks_away(self, partitions: Collection[Partition]) -> None:
+        """Tell the next owner that this one did not die; at least once, the consumer's last commit carries that."""
+        for partition in partitions:
+            partition.suspects.close()
+        # A producer that fails may have been fenced: starting another one would fence the next owner in its turn.
+        ours = [each for each in partitions if each in self._tasks and not each.blocked]
+        try:
+            async with asyncio.timeout(self._delivery.publish_floor_seconds / 2):
+                await asyncio.gather(*(self._publisher.write_mark(partition) for partition in ours))
+        except (PublishError, TimeoutError) as error:
+            log.warning("the next owner will take this for a crash", error=str(error))
