@@ -45,11 +45,12 @@ test-faults: $(VENV)/.installed ## workers and brokers killed, frozen and cut of
 test-cuda: $(VENV)/.installed ## the model on a CUDA device against itself on the CPU
 	$(BIN)/python -m pytest -m cuda $(ARGS)
 
-lint: $(VENV)/.installed ## style, types and which room may import which
+lint: $(VENV)/.installed ## style, types, which room may import which, and links between documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	$(BIN)/rumdl check .
 
 format: $(VENV)/.installed ## put the code into the one style
 	$(BIN)/ruff check --fix .
