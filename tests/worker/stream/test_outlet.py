@@ -1,0 +1,185 @@
+"""The outlet on partitions without Kafka: what is published, when it is tried again, and what ends it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from support.publishing import ListPublisher
+from support.records import consumer_record
+
+from schemas.records import DeadLetterReason
+from schemas.settings import DeliverySettings
+from worker.errors import FloodError
+from worker.health.conditions import Health
+from worker.in_flight.message import Result
+from worker.in_flight.outgoing import Outgoing
+from worker.in_flight.partition import Partition
+from worker.stream import outlet as outlet_module
+from worker.stream.outlet import Outlet
+from worker.stream.recorder import CONDITIONS, PUBLISHING, Recorder
+from worker.telemetry.metrics import Metrics
+from worker.telemetry.tracing import NOT_TRACED, Tracing
+
+
+class Planner:
+    publish_seconds = 0.0
+
+
+class Bench:
+    """One outlet that runs, and what its tests look at."""
+
+    def __init__(self, publisher: ListPublisher, delivery: DeliverySettings | None = None) -> None:
+        self.publisher = publisher
+        self.planner = Planner()
+        self.health = Health(CONDITIONS)
+        self.commits = 0
+        self.outlet = Outlet(
+            publisher,
+            commit=self.commit,
+            delivery=delivery or DeliverySettings(),
+            batcher=self.planner,
+            recorder=Recorder(Metrics(), Tracing(None), self.health, max_silence_seconds=10),
+        )
+
+    async def commit(self) -> bool:
+        self.commits += 1
+        return True
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+
+def assigned(number: int = 0) -> Partition[Result]:
+    return Partition[Result]("in", number, epoch=1, next_offset=0)
+
+
+def conclude(partition: Partition[Result], *offsets: int, reason: DeadLetterReason | None = None) -> None:
+    for offset in offsets:
+        record = consumer_record(offset=offset)
+        partition.deliver(record, 0.0)
+        partition.conclude(Result(record, [Outgoing("out", None, b"%d" % offset, [])], NOT_TRACED, 0.0, reason))
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    bench = Bench(ListPublisher())
+    running = asyncio.create_task(bench.outlet.run())
+    await asyncio.sleep(0)
+    yield bench
+    running.cancel()
+    await asyncio.wait({running})
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlet_module, "FIRST_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(outlet_module, "LONGEST_RETRY_SECONDS", 0.002)
+
+
+async def test_results_leave_in_order_and_only_then_may_the_offset_move(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    bench.publisher.open_gate.clear()
+    conclude(partition, 0, 1, 2)
+    await asyncio.sleep(0.01)
+    assert partition.tracker.watermark == 0
+    bench.publisher.open_gate.set()
+    await bench.until(lambda: partition.tracker.watermark == 3)
+    assert bench.publisher.published == [b"0", b"1", b"2"]
+
+
+async def test_a_refused_round_is_tried_until_it_succeeds_and_fails_readiness_meanwhile(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    bench.publisher.refuses = True
+    conclude(partition, 0)
+    await bench.until(lambda: bench.publisher.steps.count("refused") >= 3)
+    assert partition.blocked
+    assert any(PUBLISHING in reason for reason in bench.health.not_ready(0.0))
+    bench.publisher.refuses = False
+    await bench.until(lambda: partition.tracker.watermark == 1)
+    assert not partition.blocked
+    assert not any(PUBLISHING in reason for reason in bench.health.not_ready(0.0))
+
+
+async def test_what_publishing_takes_is_told_to_the_batcher(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    bench.publisher.open_gate.clear()
+    conclude(partition, 0)
+    await asyncio.sleep(0.02)
+    assert bench.planner.publish_seconds == 0.0
+    bench.publisher.open_gate.set()
+    await bench.until(lambda: partition.tracker.watermark == 1)
+    assert bench.planner.publish_seconds > 0.0
+
+
+async def test_a_flood_of_dead_letters_ends_the_worker_before_it_is_published():
+    bench = Bench(ListPublisher(), DeliverySettings(flood_share=0.5, flood_least_dead_letters=3))
+    running = asyncio.create_task(bench.outlet.run())
+    await asyncio.sleep(0)
+    partition = assigned()
+    bench.outlet.open(partition)
+    conclude(partition, 0, 1, 2, reason=DeadLetterReason.INVALID_JSON)
+    with pytest.raises(BaseExceptionGroup) as ended:
+        await running
+    assert ended.group_contains(FloodError, match="3 of 3 records became dead letters .* invalid_json")
+    assert (bench.publisher.published, partition.tracker.watermark) == ([], 0)
+
+
+async def test_late_dead_letters_are_no_flood(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    conclude(partition, *range(1000), reason=DeadLetterReason.LATE)
+    await bench.until(lambda: partition.tracker.watermark == 1000)
+
+
+async def test_marks_are_written_with_the_offsets_by_whoever_commits_them():
+    consumers, publishers = Bench(ListPublisher()), Bench(ListPublisher(commits_offsets=True))
+    assert await consumers.outlet.write_mark(assigned())
+    assert (consumers.commits, consumers.publisher.steps) == (1, [])
+    assert await publishers.outlet.write_mark(assigned())
+    assert publishers.commits == 0
+    assert publishers.publisher.steps == ["mark 'gliclass-worker/1 together 500:0:0'"]
+
+
+async def test_a_mark_that_cannot_be_written_says_so():
+    bench = Bench(ListPublisher(commits_offsets=True))
+    bench.publisher.refuses = True
+    assert not await bench.outlet.write_mark(assigned())
+
+
+async def test_closing_takes_the_marks_away_last_and_before_the_publisher_forgets_the_partition(bench: Bench):
+    first, second = assigned(0), assigned(1)
+    for partition in (first, second):
+        bench.outlet.open(partition)
+    conclude(first, 0)
+    await bench.until(lambda: first.tracker.watermark == 1)
+    await bench.outlet.close([first, second])
+    assert bench.publisher.steps == ["publish [0]", "mark ''", "mark ''", "close in-0@1", "close in-1@1"]
+
+
+async def test_a_partition_whose_publishing_fails_keeps_its_mark_for_it_may_be_another_ones_by_now(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    partition.blocked = True
+    await bench.outlet.close([partition])
+    assert bench.publisher.steps == ["close in-0@1"]
+
+
+async def test_nothing_of_a_closed_partition_is_published(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    await bench.outlet.close([partition])
+    conclude(partition, 0)
+    await asyncio.sleep(0.02)
+    assert bench.publisher.published == []
+
+
+async def test_two_drains_may_give_up_the_same_partition(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    await asyncio.gather(bench.outlet.close([partition]), bench.outlet.close([partition]))
+    assert bench.publisher.steps.count("close in-0@1") == 2
