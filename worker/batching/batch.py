@@ -66,10 +66,6 @@ class Selection(Generic[M]):
         self.full: BatchReason | None = None
         self.token_count = self.squared_tokens = self.late_messages = self.set_aside = 0
 
-    def cost(self, queued: Queued[M]) -> float:
-        """Seconds that the message adds."""
-        return self._per_token * queued.token_count + self._per_square * queued.squared_tokens
-
     def offer(self, queued: Queued[M]) -> float | None:
         """Put the message in if it fits; the first always does, whatever its size. Returns the seconds it adds, or None
         when it does not fit: `full` says why then."""

@@ -4,13 +4,13 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from worker.batching.batch import Batch, BatchReason, Selection
 from worker.batching.batch_duration import LATE_SHARE, BatchDuration
 from worker.batching.cost_model import CostModel
 from worker.batching.fair_share import FairShare
-from worker.batching.waiting import M, Queued, Waiting
+from worker.batching.waiting import M, Queued, Turn, Waiting
 
 LATE_PATIENCE_SECONDS = 3.0
 """For how long the late wait for spare room before they get their share of every batch."""
@@ -41,6 +41,14 @@ class BatcherState:
     load: float
     predicted_to_actual: float
     tenants: tuple[TenantState, ...]
+
+
+class Behind(NamedTuple, Generic[M]):
+    """A turn that waits for others because of what its tenant is ahead of its share."""
+
+    rank: float
+    tenant: str
+    turn: Turn[M]
 
 
 class Batcher(Generic[M]):
@@ -115,7 +123,9 @@ class Batcher(Generic[M]):
         # that no tenant loses by what it sends.
         excess = seconds / mean_seconds - 1 if mean_seconds > 0 else 0.0
         rank = deadline + min(self._duration.seconds * excess, budget)
-        if self._waiting.add(message, tenant, rank, tokens, squared_tokens, droppable):
+        if self._waiting.add(
+            message, tenant, rank=rank, token_count=tokens, squared_tokens=squared_tokens, droppable=droppable
+        ):
             self._share.enter(tenant)
 
     def next_batch(self, now: float) -> Batch[M] | float:
@@ -140,7 +150,6 @@ class Batcher(Generic[M]):
         self._take_late(selection)
         if not selection.messages:
             return now if waiting.messages else math.inf
-        waiting.taken(len(selection.messages), selection.token_count, selection.squared_tokens)
         if not waiting.messages:
             reason = BatchReason.IDLE
         return selection.batch(reason or BatchReason.LATE_LANE)
@@ -167,13 +176,6 @@ class Batcher(Generic[M]):
         """Remove and return the late messages that `drops_late` chose while batches were formed."""
         dropped, self._dropped = self._dropped, []
         return dropped
-
-    def clear_seconds(self, lag_messages: int, produced_per_second: float) -> float:
-        """Seconds until this many messages beyond the waiting ones are done, while more keep being produced."""
-        seconds_per_message = self._duration.seconds_per_message / CATCH_UP_EFFICIENCY
-        spare = 1 - produced_per_second * seconds_per_message
-        work = self.queued_seconds + lag_messages * seconds_per_message
-        return work / spare if spare > 0 else math.inf
 
     def state(self, now: float) -> BatcherState:
         """What the metrics show; linear in the waiting tenants."""
@@ -232,61 +234,58 @@ class Batcher(Generic[M]):
         """Most urgent first among the viable, until the selection is full."""
         waiting, share = self._waiting, self._share
         share.begin_decision(selection.max_seconds)
-        behind: list[tuple[float, str]] = []
+        behind: list[Behind[M]] = []
         while selection.full is None and selection.set_aside < MOST_SET_ASIDE:
             rank = waiting.next_rank()
-            if behind and behind[0][0] <= rank:
-                tenant = heapq.heappop(behind)[1]
+            if behind and behind[0].rank <= rank:
+                turn = heapq.heappop(behind).turn
             elif math.isinf(rank):
                 break
             else:
-                tenant = waiting.pop_first()
-                penalty = share.penalty(tenant)
+                turn = waiting.begin_turn()
+                penalty = share.penalty(turn.tenant)
                 if penalty > 0:
-                    heapq.heappush(behind, (rank + penalty, tenant))
+                    heapq.heappush(behind, Behind(rank + penalty, turn.tenant, turn))
                     continue
-            queue = waiting.queue(tenant)
-            turn_ends = min(waiting.next_rank(), behind[0][0] if behind else math.inf)
-            share.charge(tenant, self._take_turn(selection, tenant, turn_ends, horizon))
-            if not queue:
-                waiting.forget(tenant)
-                share.leave(tenant)
-            elif (penalty := share.penalty(tenant)) > 0:
-                heapq.heappush(behind, (queue[0][0] + penalty, tenant))
-            else:
-                waiting.put_back(tenant)
-        for _, tenant in behind:
-            waiting.put_back(tenant)
+            turn_ends = min(waiting.next_rank(), behind[0].rank if behind else math.inf)
+            share.charge(turn.tenant, self._take_turn(selection, turn, turn_ends, horizon))
+            left = turn.next
+            if left is not None and (penalty := share.penalty(turn.tenant)) > 0:
+                heapq.heappush(behind, Behind(left.rank + penalty, turn.tenant, turn))
+                continue
+            turn.end()
+            if left is None:
+                share.leave(turn.tenant)
+        for each in behind:
+            each.turn.end()
 
-    def _take_turn(self, selection: Selection[M], tenant: str, turn_ends: float, horizon: float) -> float:
+    def _take_turn(self, selection: Selection[M], turn: Turn[M], turn_ends: float, horizon: float) -> float:
         """Take from one tenant until a rank at which it is another's turn. Returns the device seconds it was given,
         divided by its weight."""
-        queue, given = self._waiting.queue(tenant), 0.0
-        while queue:
-            rank, _, queued = queue[0]
-            if given and rank + self._share.penalty(tenant, given) > turn_ends:
+        given = 0.0
+        while (queued := turn.next) is not None:
+            if given and queued.rank + self._share.penalty(turn.tenant, given) > turn_ends:
                 break
             if queued.deadline < horizon:
                 if selection.set_aside == MOST_SET_ASIDE:
                     break
-                queue.popleft()
-                self._set_aside(queued)
+                self._set_aside(turn, queued)
                 selection.set_aside += 1
                 continue
             seconds = selection.offer(queued)
             if seconds is None:
                 break
-            queue.popleft()
+            turn.take()
             given += seconds / queued.weight
         return given
 
-    def _set_aside(self, queued: Queued[M]) -> None:
-        """A message can no longer be in time."""
+    def _set_aside(self, turn: Turn[M], queued: Queued[M]) -> None:
+        """The turn's next message can no longer be in time."""
         if queued.droppable:
             self._dropped.append(queued.message)
-            self._waiting.taken(1, queued.token_count, queued.squared_tokens)
+            turn.take()
         else:
-            self._waiting.demote(queued)
+            turn.demote()
 
     def _take_late(self, selection: Selection[M]) -> None:
         """Fill the batch with late messages, oldest first."""
@@ -300,5 +299,5 @@ class Batcher(Generic[M]):
             return False
         self._late_credit_seconds -= seconds
         selection.late_messages += 1
-        self._waiting.pop_oldest_late()
+        self._waiting.take_oldest_late()
         return True

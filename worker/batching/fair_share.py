@@ -60,10 +60,6 @@ class FairShare:
         """Seconds later that the waiting tenant's messages count as due, if it were given this much more."""
         return min(self._most, max(0.0, self._clocks[tenant] + more - self._limit))
 
-    def clock(self, tenant: str) -> float:
-        """Device seconds given to the waiting tenant, divided by its weight."""
-        return self._clocks[tenant]
-
     def lag(self, tenant: str) -> float:
         """Virtual seconds that the tenant is ahead of the one given least; 0 when it is the one or does not wait."""
         return max(0.0, self._clocks.get(tenant, 0.0) - self.least)

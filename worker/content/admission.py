@@ -87,7 +87,7 @@ class Admission:
         return self._dead_letters.of(record, DeadLetterReason.CRASHED_WORKER, detail, trace)
 
     def close(self) -> None:
-        """Take no more records."""
+        """Let the record that is being admitted end, and take no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 

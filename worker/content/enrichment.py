@@ -41,6 +41,10 @@ class Enrichment:
             self._thread, lambda: [self.result(*scored, now) for scored in zip(messages, outcomes, strict=True)]
         )
 
+    def close(self) -> None:
+        """Let the result that is being made end, and make no more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     def result(self, message: Message, outcome: TaskLogits | Exception, now: float) -> Result:
         """The result of a message whose pass on the device ended with logits, or with this error."""
         if isinstance(outcome, Exception):

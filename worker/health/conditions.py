@@ -30,10 +30,6 @@ class Health:
         """Note that `loop` has made a turn. Raises KeyError for a loop that is not watched."""
         self._loops[loop].last_beat = now
 
-    def unwatch(self, loop: str) -> None:
-        """`loop` has ended as it should; its silence is no longer a fault."""
-        self._loops.pop(loop, None)
-
     def meet(self, condition: str) -> None:
         """`condition` is met. Raises KeyError for a condition that was not announced."""
         self._known(condition)

@@ -60,6 +60,7 @@ class Pipeline:
             batcher=scoring.batcher,
             recorder=recorder,
         )
+        self._admission = admission
         self._scoring = scoring
         self._intake = Intake(Gate(admission, scoring, self._outlet))
         self._publisher = publisher
@@ -91,6 +92,8 @@ class Pipeline:
                 for task in others:
                     task.cancel()
         finally:
+            self._admission.close()
+            self._scoring.close()
             await self._consumer.stop(self._delivery.publish_floor_seconds)
             await self._publisher.stop(self._delivery.publish_floor_seconds)
 

@@ -58,6 +58,10 @@ class Scoring:
             group.create_task(self._feed_device(), name="feed device")
             group.create_task(self._conclude(), name="conclude")
 
+    def close(self) -> None:
+        """Nothing is concluded any more; the device is not this stage's to close."""
+        self._enrichment.close()
+
     def add(self, messages: Iterable[Message]) -> None:
         """Let messages wait for their batch; one whose owner has gone meanwhile is left out."""
         now = self._clock()

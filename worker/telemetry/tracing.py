@@ -78,13 +78,6 @@ class MessageTrace:
             return list(headers)
         return [header for header in headers if header[0] not in _CONTEXT_HEADERS] + own
 
-    def log_fields(self) -> dict[str, str]:
-        """`trace_id` and `span_id` for a log line about this message; empty when not traced."""
-        context = self._span.get_span_context()
-        if not context.is_valid:
-            return {}
-        return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
-
     def finish(
         self,
         stage_seconds: Mapping[Stage, float] | None = None,

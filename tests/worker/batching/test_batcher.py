@@ -266,20 +266,6 @@ def test_waiting_for_company_ends_when_the_batch_is_worth_it():
     assert len(take(batcher).messages) == 25
 
 
-def test_the_lag_is_clear_when_the_backlog_is_done_while_more_keeps_coming():
-    batcher = make_batcher()
-    now = 0.0
-    for _ in range(20):
-        add_all(batcher, [Item(deadline=now + 0.5) for _ in range(100)], now)
-        take(batcher, now)
-        now += 0.1
-    assert batcher.clear_seconds(lag_messages=0, produced_per_second=0.0) == 0.0
-    idle = batcher.clear_seconds(lag_messages=980, produced_per_second=0.0)
-    assert idle == pytest.approx(1.0, rel=0.01)
-    assert batcher.clear_seconds(lag_messages=980, produced_per_second=490.0) == pytest.approx(2 * idle, rel=0.01)
-    assert batcher.clear_seconds(lag_messages=980, produced_per_second=2000.0) == math.inf
-
-
 def test_its_state_shows_what_waits():
     batcher = make_batcher(max_batch_tokens=1000)
     add_all(batcher, [Item(deadline=0.7, tenant="b") for _ in range(12)])

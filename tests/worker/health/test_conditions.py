@@ -39,14 +39,6 @@ def test_a_silent_loop_that_beats_again_is_alive_again() -> None:
     assert health.not_live(now=5) == []
 
 
-def test_a_loop_that_ended_is_not_missed() -> None:
-    health = Health([])
-    health.watch("fetch", max_silence_seconds=1, now=0)
-    health.unwatch("fetch")
-    assert health.not_live(now=100) == []
-    health.unwatch("fetch")
-
-
 def test_a_beat_of_an_unknown_loop_is_a_fault_of_the_caller() -> None:
     with pytest.raises(KeyError):
         Health([]).beat("fetch", now=0)

@@ -76,7 +76,6 @@ async def test_the_output_record_carries_the_new_context_in_place_of_the_produce
     version, trace_id, span_id, flags = parts(headers)
     assert (version, trace_id, flags) == ("00", TRACE_ID, "01")
     assert span_id != SPAN_ID
-    assert message.log_fields() == {"trace_id": TRACE_ID, "span_id": span_id}
     await tracing.stop(10)
 
 
@@ -107,7 +106,6 @@ async def test_without_an_exporter_headers_pass_through_untouched() -> None:
     assert message is NOT_TRACED
     assert message.replace_in([SAMPLED, ("a", None), STATE]) == [SAMPLED, ("a", None), STATE]
     assert message.headers() == []
-    assert message.log_fields() == {}
     tracing.start_batch([message], 1, 10).finish()
     message.finish({Stage.ADMIT: 0.1}, {"gliclass.tenant": "acme"})
     assert await tracing.stop(0.0)
