@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,13 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
-from model.architectures import Architecture, Tokenizers, build_architecture
-from model.calibrator import Calibrator
+from model.architectures import Tokenizers
 from model.configuration import CONFIG_FILE, GliclassConfig
 from model.encoders import position_limit
 from model.errors import CheckpointError
-from model.head import Scores
-from model.prompt import TextPass
+from model.gliclass import GliclassModel
 from model.tokenizer import EXAMPLE_MARKER, LABEL_MARKER, SEPARATOR_MARKER, PieceTokenizer
 
 WEIGHTS_FILE = "model.safetensors"
@@ -31,33 +28,6 @@ CHECKPOINT_PATTERNS = ["*.json", "*.safetensors", "*.model", "*.txt"]
 VOLATILE_CONFIG_FIELDS = ("_name_or_path", "dtype", "encoder_model_name", "label_model_name", "transformers_version")
 IGNORED_WEIGHTS = ("position_ids", "position_embeddings")
 """Buffers that some transformers versions stored; nothing reads them from a file."""
-
-
-class GliclassModel(nn.Module):
-    """An architecture and its optional calibrator; parameters have their published names."""
-
-    def __init__(self, config: GliclassConfig) -> None:
-        """Random weights.
-
-        Raises:
-            CheckpointError: the configuration cannot be run.
-        """
-        super().__init__()
-        self.config = config
-        self.model = build_architecture(config)
-        self.calibrator = Calibrator.from_config(config) if config.use_calibrator else None
-
-    @property
-    def architecture(self) -> Architecture:
-        """The module without its calibrator."""
-        return cast(Architecture, self.model)
-
-    def forward(self, passes: Sequence[TextPass]) -> Scores:
-        """`Architecture` scores, with calibrated logits where there is a calibrator."""
-        scores = self.architecture(passes)
-        if self.calibrator is None:
-            return scores
-        return Scores(self.calibrator(scores), scores.text, scores.classes, scores.groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedConfig
 
-from model.checkpoint import Checkpoint, GliclassModel, load_checkpoint
+from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import LabelSetError, ModelError
+from model.gliclass import GliclassModel
 from model.label_set import LabelSet, validate
 from model.long_text import LongText, combine_windows
 from model.precision import (

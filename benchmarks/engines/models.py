@@ -12,8 +12,9 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, DebertaV2Config, ModernBertConfig, PreTrainedConfig, PreTrainedTokenizerFast
 
-from model.checkpoint import WEIGHTS_FILE, GliclassModel, save_weights
+from model.checkpoint import WEIGHTS_FILE, save_weights
 from model.configuration import CONFIG_FILE, GliclassConfig
+from model.gliclass import GliclassModel
 from model.tokenizer import MARKERS
 
 WORDS = 3000

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from transformers import BertConfig
 
 from model.calibrator import LOGIT_FEATURES
-from model.checkpoint import LABEL_TOKENIZER_FOLDER, WEIGHTS_FILE, GliclassModel, save_weights
+from model.checkpoint import LABEL_TOKENIZER_FOLDER, WEIGHTS_FILE, save_weights
 from model.configuration import CONFIG_FILE, GliclassConfig
+from model.gliclass import GliclassModel
 from model.projectors import BiEncoderProjector, FeaturesProjector
 from model.starter.space import Space
 from model.starter.towers import Tower

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.architectures import Tokenizers
-from model.checkpoint import GliclassModel
+from model.gliclass import GliclassModel
 from model.label_set import validate
 from model.precision import choose_dtype
 from model.prompt import PreparedLabelSet, TextPass, encode_text

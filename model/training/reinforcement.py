@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from model.checkpoint import Checkpoint, GliclassModel
+from model.checkpoint import Checkpoint
+from model.gliclass import GliclassModel
 from model.head import Scores
 from model.training.batches import BoundBatch, bind, mixed_precision
 from model.training.errors import DataError, TrainingError

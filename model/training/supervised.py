@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.checkpoint import Checkpoint, GliclassModel
+from model.checkpoint import Checkpoint
+from model.gliclass import GliclassModel
 from model.precision import DTYPES
 from model.training.augmentation import NO_AUGMENTATION, Augmentation, Augmenter, with_in_batch_negatives
 from model.training.batches import BoundBatch, bind, mixed_precision, score_examples

@@ -11,8 +11,9 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, PreTrainedTokenizerFast
 
-from model.checkpoint import WEIGHTS_FILE, GliclassModel, save_weights
+from model.checkpoint import WEIGHTS_FILE, save_weights
 from model.configuration import CONFIG_FILE, GliclassConfig
+from model.gliclass import GliclassModel
 from model.tokenizer import MARKERS
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
