@@ -18,7 +18,7 @@ from rich.table import Table
 from benchmarks.report import command_line, write_report
 from model.errors import ModelError
 from model.scorer import Scorer
-from model.training.calibration import Goal, Scaling, decide, fit
+from model.training.calibration import Goal, Scaling, decide, fit_task
 from model.training.data import TrainingExample
 from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
 from model.training.errors import DataError
@@ -105,7 +105,7 @@ def run(data: Path, labelled: int, rows: int | None, model: str | None, max_toke
 def _figures(scorer: Scorer, dataset: Dataset, labelled: int, rows: int | None) -> CalibrationFigures:
     seen = _scored(scorer, dataset, shuffled(dataset.train, labelled))
     unseen = _scored(scorer, dataset, shuffled(dataset.test, rows))
-    fitted = fit(seen.logits, seen.truth, Goal(), multi_label=True)
+    fitted = fit_task(seen.logits, seen.truth, Goal(), multi_label=True)
     before = Scaling().probabilities(unseen.logits, multi_label=True)
     after = fitted.scaling.probabilities(unseen.logits, multi_label=True)
     chosen = decide(after, fitted.thresholds, multi_label=True)

@@ -1,4 +1,4 @@
-"""Post-hoc calibration: an inverse temperature, and optionally a bias, for every pair of text and label.
+"""The calibrator: a network that gives every pair of text and label an inverse temperature, and optionally a bias.
 
 Calibrated logit = beta * logit + bias. Fitted with the backbone frozen; without a bias no decision at 0.5 changes.
 """

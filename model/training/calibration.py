@@ -1,4 +1,7 @@
-"""Fitting a task's temperature, bias and thresholds from a few labelled rows. Pure numpy.
+"""A task's calibration: its temperature, bias and thresholds, fitted from a few labelled rows. Pure numpy.
+
+It belongs to a tenant's policy and works on the scores of any checkpoint; the network of the same purpose that is part
+of a checkpoint is `model.calibrator`.
 
 probability = sigmoid(logit / temperature + bias), or softmax(logit / temperature) where labels exclude each other. Both
 parameters have a prior around "as the model says", so that twenty rows cannot move them far (Platt 1999 regularises for
@@ -64,8 +67,8 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """A task's calibration.
+class TaskCalibration:
+    """What is written into a task's policy.
 
     Attributes:
         thresholds: one per label, in probability.
@@ -96,7 +99,7 @@ class CalibrationReport:
         held_out: probabilities [texts, labels] of each row under the fit that did not see it.
     """
 
-    fitted: Fitted
+    fitted: TaskCalibration
     before: Quality
     after: Quality
     held_out: Floats
@@ -159,12 +162,12 @@ def fit_thresholds(
     )
 
 
-def fit(logits: Floats, truth: Bools, goal: Goal, *, multi_label: bool) -> Fitted:
+def fit_task(logits: Floats, truth: Bools, goal: Goal, *, multi_label: bool) -> TaskCalibration:
     """Scaling, then thresholds on the scaled probabilities."""
     scaling = fit_scaling(logits, truth, multi_label=multi_label)
     probabilities = scaling.probabilities(logits, multi_label=multi_label)
     thresholds, unreachable = fit_thresholds(probabilities, truth, goal, multi_label=multi_label)
-    return Fitted(scaling, tuple(thresholds), tuple(unreachable))
+    return TaskCalibration(scaling, tuple(thresholds), tuple(unreachable))
 
 
 def calibrate(
@@ -186,13 +189,13 @@ def calibrate(
     for fold in range(FOLDS):
         unseen = np.zeros(len(logits), dtype=bool)
         unseen[order[fold::FOLDS]] = True
-        fitted = fit(logits[~unseen], truth[~unseen], goal, multi_label=multi_label)
+        fitted = fit_task(logits[~unseen], truth[~unseen], goal, multi_label=multi_label)
         held_out[unseen] = fitted.scaling.probabilities(logits[unseen], multi_label=multi_label)
         chosen[unseen] = decide(held_out[unseen], fitted.thresholds, multi_label=multi_label)
     raw = Scaling().probabilities(logits, multi_label=multi_label)
     default = [0.5 if multi_label else 0.0] * truth.shape[1]
     return CalibrationReport(
-        fitted=fit(logits, truth, goal, multi_label=multi_label),
+        fitted=fit_task(logits, truth, goal, multi_label=multi_label),
         before=_quality(raw, decide(raw, default, multi_label=multi_label), truth),
         after=_quality(held_out, chosen, truth),
         held_out=held_out,

@@ -17,7 +17,7 @@ from model.starter.build import write_checkpoint
 from model.starter.space import Space
 from model.starter.towers import fetch_tower
 from model.training.starter.export import trained_space, write_space
-from model.training.starter.recipe import base_model, build_tower, calibrate, read_material, train
+from model.training.starter.recipe import base_model, build_calibrator, build_tower, read_material, train
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def _run(data: Path, out: Path, seed: int) -> None:
     tower, anchor = build_tower(material, base, tokenizer, seed)
     train(tower, anchor, material, seed=seed, out=out, report=report)
     report("fitting the calibrator")
-    space = trained_space(tower, calibrate(tower, material, seed=seed))
+    space = trained_space(tower, build_calibrator(tower, material, seed=seed))
     write_space(out / "space.safetensors", space)
     write_checkpoint(out / "checkpoint", source, Space.read(out / "space.safetensors"))
     report(

@@ -1,7 +1,8 @@
-"""The starter's calibrator: what a logit is worth depends on how many labels there are and on how the others did.
+"""Training the starter's calibrator.
 
-A sigmoid of one cosine cannot know that a text was asked about 150 labels. The published calibrator can: it reads six
-statistics of the logits of one label set. Only those are used here, so that it carries over to labels never seen.
+What a logit is worth depends on how many labels there are and on how the others did. A sigmoid of one cosine cannot
+know that a text was asked about 150 labels. The published calibrator can: it reads six statistics of the logits of one
+label set. Only those are used here, so that it carries over to labels never seen.
 """
 
 import random

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.training.calibration import Goal, Scaling, calibrate, decide, fit, fit_scaling, fit_thresholds
+from model.training.calibration import Goal, Scaling, calibrate, decide, fit_scaling, fit_task, fit_thresholds
 from model.training.errors import DataError
 from model.training.evaluation import expected_calibration_error, micro_f1, sigmoid, softmax
 
@@ -86,7 +86,7 @@ def test_the_cross_validated_error_falls_for_an_overconfident_model() -> None:
 
 def test_thresholds_for_f1_beat_one_half() -> None:
     logits, truth = _multi(400, 2.0, -2.0)
-    fitted = fit(logits, truth, Goal(), multi_label=True)
+    fitted = fit_task(logits, truth, Goal(), multi_label=True)
     probabilities = fitted.scaling.probabilities(logits, multi_label=True)
     assert micro_f1(decide(probabilities, fitted.thresholds, multi_label=True), truth) > micro_f1(
         probabilities >= 0.5, truth
