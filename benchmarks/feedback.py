@@ -106,7 +106,6 @@ def measure(checkpoint: Checkpoint, test: Sequence[TrainingExample]) -> tuple[fl
     # The reward is linear in each decision: of the probabilities it is what decisions drawn from them earn on average.
     expected = Choice(
         actions=probabilities,
-        probabilities=probabilities,
         truth=truth.flatten(),
         candidates=torch.zeros_like(probabilities, dtype=torch.bool),
         text_index=torch.arange(len(test)).repeat_interleave(truth.shape[1]),

@@ -17,7 +17,6 @@ LABEL_MARKER = "<<LABEL>>"
 SEPARATOR_MARKER = "<<SEP>>"
 EXAMPLE_MARKER = "<<EXAMPLE>>"
 MARKERS = (LABEL_MARKER, SEPARATOR_MARKER, EXAMPLE_MARKER)
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model", "spm.model")
 NOTHING: TokenIds = np.zeros(0, dtype=np.int64)
 
 

@@ -90,10 +90,6 @@ class Task(StrictModel):
     def label_names(self) -> tuple[str, ...]:
         return tuple(leaf.name for leaf in self.leaves)
 
-    @property
-    def hierarchical(self) -> bool:
-        return any(len(leaf.path) > 1 for leaf in self.leaves)
-
     def threshold_of(self, label: str) -> float:
         """The score that `label` must reach."""
         default = self.threshold if self.threshold is not None else (0.5 if self.mode == "multi" else 0.0)

@@ -19,7 +19,6 @@ class Outcome:
     p99_ms: float
     efficiency: float
     """Tokens per busy device second, relative to the offline maximum."""
-    messages_per_batch: float
     on_time_percent_by_tenant: dict[str, float]
 
 
@@ -38,7 +37,6 @@ def outcome(runs: list[Run], device: Device) -> Outcome:
         p50_ms=1000 * latencies[len(latencies) // 2] if latencies else 0.0,
         p99_ms=1000 * latencies[int(0.99 * len(latencies))] if latencies else 0.0,
         efficiency=tokens / busy / device.offline_tokens_per_second if busy else 0.0,
-        messages_per_batch=len(latencies) / max(1, sum(run.batches for run in runs)),
         on_time_percent_by_tenant={tenant: on_time_percent(own) for tenant, own in tenants.items()},
     )
 

@@ -57,11 +57,3 @@ def paired_bootstrap(
         high=float(high),
         share_above_zero=float((differences > 0).mean()),
     )
-
-
-def mean_interval(values: NDArray[np.floating], *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Bootstrap percentile interval of the mean of a few values (over seeds, say)."""
-    generator = np.random.default_rng(seed)
-    means = np.asarray(values)[generator.integers(0, len(values), (2000, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

@@ -71,17 +71,6 @@ class Rollout:
     reference_logits: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class PpoLoss:
-    """The total and its terms, each a scalar; `entropy` and `divergence` before their weights."""
-
-    total: Tensor
-    policy: Tensor
-    value: Tensor
-    divergence: Tensor
-    entropy: Tensor
-
-
 def draw_rollout(
     logits: Tensor,
     values: Tensor,
@@ -102,9 +91,7 @@ def draw_rollout(
         text_index = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
         probabilities = logits.sigmoid()
         actions = torch.bernoulli(probabilities.expand(samples, -1), generator=generator)
-        rewards = torch.stack(
-            [reward(Choice(drawn, probabilities, truth, candidates, text_index, len(counts))) for drawn in actions]
-        )
+        rewards = torch.stack([reward(Choice(drawn, truth, candidates, text_index, len(counts))) for drawn in actions])
         stated = torch.zeros(len(counts), dtype=torch.bool).index_put((text_index[candidates],), torch.tensor(True))
         return Rollout(
             actions=actions,
@@ -161,15 +148,14 @@ def entropy_term(logits: Tensor, rollout: Rollout) -> Tensor:
     return _mean_over(-(p * F.logsigmoid(logits) + (1 - p) * F.logsigmoid(-logits)), rollout.valid)
 
 
-def ppo_loss(logits: Tensor, values: Tensor, rollout: Rollout, settings: PpoSettings) -> PpoLoss:
-    """The loss of the current logits [labels] and values [texts] on a held rollout."""
+def ppo_loss(logits: Tensor, values: Tensor, rollout: Rollout, settings: PpoSettings) -> Tensor:
+    """The loss, a scalar, of the current logits [labels] and values [texts] on a held rollout."""
     gained = advantages(rollout, normalise=settings.normalise_advantages)
     policy = policy_term(logits, rollout, gained, settings.clip)
     value = value_term(values, rollout)
     divergence = divergence_term(logits, rollout)
     entropy = entropy_term(logits, rollout)
-    total = policy + settings.value_weight * value + settings.kl_weight * divergence - settings.entropy_weight * entropy
-    return PpoLoss(total, policy, value, divergence, entropy)
+    return policy + settings.value_weight * value + settings.kl_weight * divergence - settings.entropy_weight * entropy
 
 
 def _mean_over(values: Tensor, valid: Tensor) -> Tensor:

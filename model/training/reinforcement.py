@@ -294,7 +294,7 @@ def _update(
                 settings.ppo.samples,
                 generator,
             )
-        loss = ppo_loss(logits, values, rollout, settings.ppo).total
+        loss = ppo_loss(logits, values, rollout, settings.ppo)
         loss = loss + settings.partial_label_weight * partial_label_loss(logits, candidates, bound.counts)
         if not torch.isfinite(loss):
             raise TrainingError("the loss is not finite; lower the learning rates")

@@ -54,8 +54,7 @@ def test_a_complete_policy_is_read() -> None:
     file = PolicyFile.model_validate(yaml.safe_load(COMPLETE))
     acme = file.tenants["acme"]
     assert acme.tasks["queue"].label_names == ("billing.refund", "billing.invoice", "technical.network")
-    assert acme.tasks["queue"].hierarchical
-    assert not acme.tasks["abuse"].hierarchical
+    assert acme.tasks["queue"].leaves[0].path == ("billing", "refund")
     assert acme.long_text.mode == "windows"
 
 

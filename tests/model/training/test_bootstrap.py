@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.training.bootstrap import mean_interval, paired_bootstrap
+from model.training.bootstrap import paired_bootstrap
 from model.training.evaluation import micro_f1
 
 GENERATOR = np.random.default_rng(1)
@@ -36,9 +36,3 @@ def test_swapping_the_models_swaps_the_sign() -> None:
 def test_one_text_is_not_enough() -> None:
     with pytest.raises(ValueError, match="at least two"):
         paired_bootstrap(micro_f1, NOISY[:1], NOISY[:1], TRUTH[:1])
-
-
-def test_the_interval_of_a_mean_holds_the_mean() -> None:
-    values = np.array([0.1, 0.2, 0.15, 0.3, 0.25])
-    low, high = mean_interval(values)
-    assert values.min() <= low <= values.mean() <= high <= values.max()

@@ -22,11 +22,19 @@ from model.training.ppo import (
     ppo_loss,
     value_term,
 )
-from model.training.rewards import example_f1
+from model.training.rewards import Choice
 
 COUNTS = (2, 3)
 TRUTH = torch.tensor([1.0, 0.0, 0.0, 1.0, IGNORED])
 NO_CANDIDATES = torch.zeros(5, dtype=torch.bool)
+
+
+def example_f1(choice: Choice) -> Tensor:
+    """F1 of the chosen against the true labels of each text; 1 where both are empty."""
+    truth = choice.truth * choice.known
+    both = choice.sum(choice.actions * truth)
+    total = choice.sum(choice.actions * choice.known) + choice.sum(truth)
+    return torch.where(total > 0, 2 * both / total.clamp_min(1e-9), torch.ones_like(total))
 
 
 def _rollout(logits: Tensor, samples: int = 64, values: Tensor | None = None, truth: Tensor = TRUTH) -> Rollout:
@@ -57,10 +65,10 @@ def test_the_gradient_of_the_whole_loss_is_its_finite_difference() -> None:
     values = torch.tensor([0.3, 0.6], dtype=torch.float64)
     settings = PpoSettings(kl_weight=0.3, entropy_weight=0.2)
     point = torch.linspace(-0.1, 0.1, 5, dtype=torch.float64, requires_grad=True)
-    ppo_loss(point, values, rollout, settings).total.backward()
+    ppo_loss(point, values, rollout, settings).backward()
     assert point.grad is not None
     for index in range(5):
-        slope = _slope(lambda p: ppo_loss(p, values, rollout, settings).total, point.detach(), index, 1e-5)
+        slope = _slope(lambda p: ppo_loss(p, values, rollout, settings), point.detach(), index, 1e-5)
         assert slope == pytest.approx(float(point.grad[index]), abs=1e-6)
 
 
@@ -98,15 +106,15 @@ def test_the_divergence_is_a_penalty_that_pulls_towards_the_reference() -> None:
 
 def test_more_weight_on_the_divergence_raises_the_loss_away_from_the_reference() -> None:
     rollout, logits = _rollout(torch.zeros(5)), torch.ones(5)
-    weak = ppo_loss(logits, torch.zeros(2), rollout, PpoSettings(kl_weight=0.1)).total
-    strong = ppo_loss(logits, torch.zeros(2), rollout, PpoSettings(kl_weight=1.0)).total
+    weak = ppo_loss(logits, torch.zeros(2), rollout, PpoSettings(kl_weight=0.1))
+    strong = ppo_loss(logits, torch.zeros(2), rollout, PpoSettings(kl_weight=1.0))
     assert strong > weak
 
 
 def test_the_entropy_is_a_reward_that_pulls_towards_undecided() -> None:
     rollout, decided = _rollout(torch.zeros(5)), torch.full((5,), 2.0)
-    bold = ppo_loss(decided, torch.zeros(2), rollout, PpoSettings(kl_weight=0, entropy_weight=0.0)).total
-    curious = ppo_loss(decided, torch.zeros(2), rollout, PpoSettings(kl_weight=0, entropy_weight=1.0)).total
+    bold = ppo_loss(decided, torch.zeros(2), rollout, PpoSettings(kl_weight=0, entropy_weight=0.0))
+    curious = ppo_loss(decided, torch.zeros(2), rollout, PpoSettings(kl_weight=0, entropy_weight=1.0))
     assert curious < bold
     assert _slope(lambda p: -entropy_term(p, rollout), decided, 0) > 0
     assert float(entropy_term(torch.zeros(5), rollout)) == pytest.approx(0.6931, abs=1e-4)
@@ -162,7 +170,7 @@ def test_a_rollout_is_held_while_the_policy_moves() -> None:
     optimizer = torch.optim.SGD([logits], lr=0.5)
     for _ in range(3):
         optimizer.zero_grad()
-        ppo_loss(logits, torch.zeros(2), rollout, PpoSettings()).total.backward()
+        ppo_loss(logits, torch.zeros(2), rollout, PpoSettings()).backward()
         optimizer.step()
     assert torch.equal(rollout.actions, drawn)
     assert not rollout.log_probs.requires_grad
@@ -178,7 +186,7 @@ def test_a_toy_policy_learns_the_right_answer_from_rewards_alone() -> None:
         rollout = draw_rollout(logits, values, torch.zeros(5), truth, NO_CANDIDATES, COUNTS, example_f1, 8, generator)
         for _ in range(3):
             optimizer.zero_grad()
-            ppo_loss(logits, values, rollout, PpoSettings(kl_weight=0.01)).total.backward()
+            ppo_loss(logits, values, rollout, PpoSettings(kl_weight=0.01)).backward()
             optimizer.step()
     assert torch.equal((logits > 0).float(), truth)
 

@@ -10,7 +10,7 @@ from model.training import reinforcement
 from model.training.batches import score_examples
 from model.training.errors import DataError, TrainingError
 from model.training.feedback import Feedback
-from model.training.ppo import PpoLoss, PpoSettings, Rollout, ppo_loss
+from model.training.ppo import PpoSettings, Rollout, ppo_loss
 from model.training.reinforcement import FeedbackSettings, human_reward, train_from_feedback
 
 LABELS = ("good", "bad")
@@ -93,7 +93,7 @@ def test_the_value_head_knows_what_the_model_earns_before_the_first_update(
 ) -> None:
     seen = []
 
-    def spy(logits: torch.Tensor, values: torch.Tensor, rollout: Rollout, settings: PpoSettings) -> PpoLoss:
+    def spy(logits: torch.Tensor, values: torch.Tensor, rollout: Rollout, settings: PpoSettings) -> torch.Tensor:
         seen.append((values.detach(), rollout.rewards.mean(0)))
         return ppo_loss(logits, values, rollout, settings)
 
