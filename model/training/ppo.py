@@ -71,28 +71,43 @@ class Rollout:
     reference_logits: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What people said about the labels of a batch, text after text.
+
+    Attributes:
+        truth: float32 [labels], 0..1 or IGNORED.
+        candidates: bool [labels], labels of which one is right; all False where nobody said so.
+        counts: labels of each text.
+    """
+
+    truth: Tensor
+    candidates: Tensor
+    counts: Sequence[int]
+
+
 def draw_rollout(
     logits: Tensor,
     values: Tensor,
     reference_logits: Tensor,
-    truth: Tensor,
-    candidates: Tensor,
-    counts: Sequence[int],
+    *,
+    answers: Answers,
     reward: Reward,
     samples: int,
     generator: torch.Generator,
 ) -> Rollout:
     """Draw `samples` decisions of every text and reward them; nothing here carries a gradient.
 
-    logits, reference_logits, truth (0..1 or IGNORED), candidates (bool): [labels]; values: [texts]; counts: labels of
-    each text. A label is valid when its truth is known or its text has a candidate set.
+    logits, reference_logits: [labels]; values: [texts]. A label is valid when its truth is known or its text has a
+    candidate set.
     """
+    truth, candidates, texts = answers.truth, answers.candidates, len(answers.counts)
     with torch.no_grad():
-        text_index = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+        text_index = torch.repeat_interleave(torch.arange(texts), torch.tensor(answers.counts))
         probabilities = logits.sigmoid()
         actions = torch.bernoulli(probabilities.expand(samples, -1), generator=generator)
-        rewards = torch.stack([reward(Choice(drawn, truth, candidates, text_index, len(counts))) for drawn in actions])
-        stated = torch.zeros(len(counts), dtype=torch.bool).index_put((text_index[candidates],), torch.tensor(True))
+        rewards = torch.stack([reward(Choice(drawn, truth, candidates, text_index, texts)) for drawn in actions])
+        stated = torch.zeros(texts, dtype=torch.bool).index_put((text_index[candidates],), torch.tensor(True))
         return Rollout(
             actions=actions,
             log_probs=log_probabilities(logits, actions),

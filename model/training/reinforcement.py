@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from model.training.errors import DataError, TrainingError
 from model.training.feedback import Feedback
 from model.training.lora import LoraSettings, merge_lora
 from model.training.losses import partial_label_loss
-from model.training.ppo import PpoSettings, draw_rollout, ppo_loss
+from model.training.ppo import Answers, PpoSettings, draw_rollout, ppo_loss
 from model.training.rewards import Choice, Reward, balanced_agreement, within_candidates
 from model.training.state import History, load_state, run_identity, save_model, save_state
 from model.training.supervised import PARTS, build_optimizer, choose_trainable, rate_at
@@ -121,36 +121,11 @@ def train_from_feedback(
     """
     if not feedback:
         raise DataError("the feedback file holds no row")
-    model = checkpoint.model.eval()
-    given = _score_given(checkpoint, feedback, settings.batch_size)
-    reference = _logits_by_item(given)
-    torch.manual_seed(settings.seed)
-    policy = _Policy(model)
-    choose_trainable(model, settings.trained, settings.lora)
-    optimizer = build_optimizer(
-        model,
-        encoder_rate=settings.encoder_learning_rate,
-        head_rate=settings.head_learning_rate,
-        weight_decay=settings.weight_decay,
-    )
-    value_rate = settings.value_learning_rate
-    optimizer.add_param_group(
-        {"params": list(policy.value_head.parameters()), "lr": value_rate, "peak": value_rate, "weight_decay": 0.0}
-    )
-    identity = run_identity(asdict(settings), feedback, checkpoint.digest)
-    state_path = out / "run.safetensors"
-    state = load_state(state_path, policy, optimizer, identity)
-    if state.update == 0:
-        _fit_value_head(policy.value_head, given, feedback, settings, reward)
-    for epoch in range(state.update, settings.epochs):
-        earned = _epoch(policy, checkpoint, feedback, reference, optimizer, settings, reward, epoch, state.history)
-        state.history.figures.append((epoch + 1, earned))
-        report(f"epoch {epoch + 1}/{settings.epochs}: mean reward {earned:.4f}")
-        state = replace(state, update=epoch + 1)
-        save_state(state_path, policy, optimizer, state)
-    merge_lora(model)
-    model.requires_grad_(True)
-    return FeedbackResult(save_model(checkpoint, out / "model"), state.history)
+    run = _Run(checkpoint, feedback, out / "run.safetensors", settings=settings, reward=reward)
+    run.go(report)
+    merge_lora(checkpoint.model)
+    checkpoint.model.requires_grad_(True)
+    return FeedbackResult(save_model(checkpoint, out / "model"), run.state.history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,119 +164,135 @@ def _logits_by_item(given: Sequence[_Given]) -> dict[int, Tensor]:
     }
 
 
-def _fit_value_head(
-    value_head: ValueHead,
-    given: Sequence[_Given],
-    feedback: Sequence[Feedback],
-    settings: FeedbackSettings,
-    reward: Reward,
-) -> None:
-    """Teach the value head what the given model earns, before its expectations move the policy."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    earned = []
-    for batch in given:
-        rollout = draw_rollout(
-            batch.logits,
-            torch.zeros(len(batch.items)),
-            batch.logits,
-            batch.bound.targets,
-            _candidates([feedback[index] for index in batch.items]),
-            batch.bound.counts,
-            reward,
-            settings.ppo.samples,
-            generator,
-        )
-        earned.append(rollout.rewards.mean(0))
-    optimizer = torch.optim.Adam(value_head.parameters(), lr=settings.value_learning_rate)
-    for _ in range(VALUE_WARM_UP_EPOCHS):
-        for batch, rewards in zip(given, earned, strict=True):
-            optimizer.zero_grad()
-            expected = value_head(batch.logits, batch.text, batch.bound.counts)
-            (rewards - expected).square().mean().backward()
-            optimizer.step()
-
-
 def _on_cpu(scores: Scores) -> tuple[Tensor, Tensor]:
     """Logits and text features: rewards and the loss are few numbers, and stay on the CPU wherever the model runs."""
     return scores.logits.float().cpu(), scores.text.detach().float().cpu()
 
 
-def _candidates(feedback: Sequence[Feedback]) -> Tensor:
-    """bool [labels], text after text."""
-    return torch.tensor([label in item.candidates for item in feedback for label in item.labels])
+class _Run:
+    """What every update needs, and the state that they leave behind."""
 
-
-def _epoch(
-    policy: _Policy,
-    checkpoint: Checkpoint,
-    feedback: Sequence[Feedback],
-    reference: Mapping[int, Tensor],
-    optimizer: torch.optim.Optimizer,
-    settings: FeedbackSettings,
-    reward: Reward,
-    epoch: int,
-    history: History,
-) -> float:
-    order = list(range(len(feedback)))
-    random.Random(f"{settings.seed}-feedback-{epoch}").shuffle(order)
-    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
-    earned = []
-    for start in range(0, len(order), settings.batch_size):
-        chosen = order[start : start + settings.batch_size]
-        bound = bind(policy.model, checkpoint.tokenizers, [feedback[index].example for index in chosen])
-        items = [chosen[index] for index in bound.order]
-        candidates = _candidates([feedback[index] for index in items])
-        frozen = torch.cat([reference[index] for index in items])
-        batches = math.ceil(len(order) / settings.batch_size)
-        rate = rate_at(
-            epoch * batches + start // settings.batch_size, settings.epochs * batches, settings.warm_up_share
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        feedback: Sequence[Feedback],
+        state_path: Path,
+        *,
+        settings: FeedbackSettings,
+        reward: Reward,
+    ) -> None:
+        model = checkpoint.model.eval()
+        self.tokenizers = checkpoint.tokenizers
+        self.feedback, self.settings, self.reward = feedback, settings, reward
+        given = _score_given(checkpoint, feedback, settings.batch_size)
+        self.reference = _logits_by_item(given)
+        torch.manual_seed(settings.seed)
+        self.policy = _Policy(model)
+        choose_trainable(model, settings.trained, settings.lora)
+        self.optimizer = build_optimizer(
+            model,
+            encoder_rate=settings.encoder_learning_rate,
+            head_rate=settings.head_learning_rate,
+            weight_decay=settings.weight_decay,
         )
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * rate
-        mean, losses = _update(policy, bound, candidates, frozen, optimizer, settings, reward, generator)
-        earned += [mean] * len(chosen)
-        history.losses += [(len(history.losses) + number, loss) for number, loss in enumerate(losses, start=1)]
-    return sum(earned) / len(earned)
+        rate = settings.value_learning_rate
+        value_group = {"params": list(self.policy.value_head.parameters()), "lr": rate, "peak": rate}
+        self.optimizer.add_param_group(value_group | {"weight_decay": 0.0})
+        self.state_path = state_path
+        identity = run_identity(asdict(settings), feedback, checkpoint.digest)
+        self.state = load_state(state_path, self.policy, self.optimizer, identity)
+        if self.state.update == 0:
+            self._fit_value_head(given)
 
+    def go(self, report: Report) -> None:
+        """Run the epochs that are left; the state is kept after each."""
+        for epoch in range(self.state.update, self.settings.epochs):
+            earned = self._epoch(epoch)
+            self.state.history.figures.append((epoch + 1, earned))
+            report(f"epoch {epoch + 1}/{self.settings.epochs}: mean reward {earned:.4f}")
+            self.state = replace(self.state, update=epoch + 1)
+            save_state(self.state_path, self.policy, self.optimizer, self.state)
 
-def _update(
-    policy: _Policy,
-    bound: BoundBatch,
-    candidates: Tensor,
-    reference: Tensor,
-    optimizer: torch.optim.Optimizer,
-    settings: FeedbackSettings,
-    reward: Reward,
-    generator: torch.Generator,
-) -> tuple[float, list[float]]:
-    """One rollout and the updates from it: its mean reward and the losses."""
-    rollout, losses = None, []
-    device = next(policy.model.parameters()).device
-    trained = [value for group in optimizer.param_groups for value in group["params"]]
-    for _ in range(settings.ppo.inner_epochs):
-        with mixed_precision(settings.dtype, device):
-            logits, text = _on_cpu(policy.model(bound.passes))
-        values = policy.value_head(logits, text, bound.counts)
-        if rollout is None:
+    def _fit_value_head(self, given: Sequence[_Given]) -> None:
+        """Teach the value head what the given model earns, before its expectations move the policy."""
+        value_head = self.policy.value_head
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        earned = []
+        for batch in given:
             rollout = draw_rollout(
-                logits.detach(),
-                values,
-                reference,
-                bound.targets,
-                candidates,
-                bound.counts,
-                reward,
-                settings.ppo.samples,
-                generator,
+                batch.logits,
+                torch.zeros(len(batch.items)),
+                batch.logits,
+                answers=self._answers(batch.bound, batch.items),
+                reward=self.reward,
+                samples=self.settings.ppo.samples,
+                generator=generator,
             )
-        loss = ppo_loss(logits, values, rollout, settings.ppo)
-        loss = loss + settings.partial_label_weight * partial_label_loss(logits, candidates, bound.counts)
-        if not torch.isfinite(loss):
-            raise TrainingError("the loss is not finite; lower the learning rates")
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, settings.clip_norm)
-        optimizer.step()
-        losses.append(loss.item())
-    assert rollout is not None
-    return float(rollout.rewards.mean()), losses
+            earned.append(rollout.rewards.mean(0))
+        optimizer = torch.optim.Adam(value_head.parameters(), lr=self.settings.value_learning_rate)
+        for _ in range(VALUE_WARM_UP_EPOCHS):
+            for batch, rewards in zip(given, earned, strict=True):
+                optimizer.zero_grad()
+                expected = value_head(batch.logits, batch.text, batch.bound.counts)
+                (rewards - expected).square().mean().backward()
+                optimizer.step()
+
+    def _epoch(self, epoch: int) -> float:
+        """All feedback once, in the epoch's own order: the mean reward of its rollouts."""
+        settings, history = self.settings, self.state.history
+        order = list(range(len(self.feedback)))
+        random.Random(f"{settings.seed}-feedback-{epoch}").shuffle(order)
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
+        batches = math.ceil(len(order) / settings.batch_size)
+        earned = []
+        for number in range(batches):
+            rate = rate_at(epoch * batches + number, settings.epochs * batches, settings.warm_up_share)
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["peak"] * rate
+            chosen = order[number * settings.batch_size : (number + 1) * settings.batch_size]
+            mean, losses = self._update(chosen, generator)
+            earned += [mean] * len(chosen)
+            history.losses += [(len(history.losses) + place, loss) for place, loss in enumerate(losses, start=1)]
+        return sum(earned) / len(earned)
+
+    def _update(self, chosen: Sequence[int], generator: torch.Generator) -> tuple[float, list[float]]:
+        """One rollout of the chosen feedback and the updates from it: its mean reward and the losses."""
+        policy, settings = self.policy, self.settings
+        bound = bind(policy.model, self.tokenizers, [self.feedback[index].example for index in chosen])
+        items = [chosen[index] for index in bound.order]
+        answers = self._answers(bound, items)
+        reference = torch.cat([self.reference[index] for index in items])
+        rollout, losses = None, []
+        device = next(policy.model.parameters()).device
+        trained = [value for group in self.optimizer.param_groups for value in group["params"]]
+        for _ in range(settings.ppo.inner_epochs):
+            with mixed_precision(settings.dtype, device):
+                logits, text = _on_cpu(policy.model(bound.passes))
+            values = policy.value_head(logits, text, bound.counts)
+            if rollout is None:
+                rollout = draw_rollout(
+                    logits.detach(),
+                    values,
+                    reference,
+                    answers=answers,
+                    reward=self.reward,
+                    samples=settings.ppo.samples,
+                    generator=generator,
+                )
+            loss = ppo_loss(logits, values, rollout, settings.ppo)
+            loss = loss + settings.partial_label_weight * partial_label_loss(logits, answers.candidates, bound.counts)
+            if not torch.isfinite(loss):
+                raise TrainingError("the loss is not finite; lower the learning rates")
+            self.optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(trained, settings.clip_norm)
+            self.optimizer.step()
+            losses.append(loss.item())
+        assert rollout is not None
+        return float(rollout.rewards.mean()), losses
+
+    def _answers(self, bound: BoundBatch, items: Sequence[int]) -> Answers:
+        """What people said of the feedback `items`, which lie in the order of `bound`."""
+        answered = [self.feedback[index] for index in items]
+        candidates = torch.tensor([label in item.candidates for item in answered for label in item.labels])
+        return Answers(bound.targets, candidates, bound.counts)

@@ -116,7 +116,15 @@ def train(
     model = checkpoint.model
     start = {name: value.detach().clone() for name, value in model.named_parameters()}
     choose_trainable(model, settings.trained, settings.lora)
-    run = _Run(checkpoint, examples, out, settings, development, knowledge or {}, report)
+    run = _Run(
+        checkpoint,
+        examples,
+        out,
+        settings=settings,
+        development=development,
+        knowledge=knowledge or {},
+        report=report,
+    )
     stopped_early = run.go()
     if development and run.state.best_weights:
         _load_trainable(model, run.state.best_weights)
@@ -145,6 +153,7 @@ class _Run:
         checkpoint: Checkpoint,
         examples: Sequence[TrainingExample],
         out: Path,
+        *,
         settings: TrainingSettings,
         development: Sequence[TrainingExample],
         knowledge: dict[str, LabelKnowledge],

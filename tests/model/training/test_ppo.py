@@ -11,6 +11,7 @@ from torch import Tensor
 from model.training.data import IGNORED
 from model.training.errors import DataError
 from model.training.ppo import (
+    Answers,
     PpoSettings,
     Rollout,
     advantages,
@@ -42,12 +43,10 @@ def _rollout(logits: Tensor, samples: int = 64, values: Tensor | None = None, tr
         logits,
         torch.zeros(2) if values is None else values,
         torch.zeros(5),
-        truth,
-        NO_CANDIDATES,
-        COUNTS,
-        example_f1,
-        samples,
-        torch.Generator().manual_seed(3),
+        answers=Answers(truth, NO_CANDIDATES, COUNTS),
+        reward=example_f1,
+        samples=samples,
+        generator=torch.Generator().manual_seed(3),
     )
 
 
@@ -183,7 +182,15 @@ def test_a_toy_policy_learns_the_right_answer_from_rewards_alone() -> None:
     optimizer = torch.optim.Adam([logits, values], lr=0.1)
     generator = torch.Generator().manual_seed(0)
     for _ in range(80):
-        rollout = draw_rollout(logits, values, torch.zeros(5), truth, NO_CANDIDATES, COUNTS, example_f1, 8, generator)
+        rollout = draw_rollout(
+            logits,
+            values,
+            torch.zeros(5),
+            answers=Answers(truth, NO_CANDIDATES, COUNTS),
+            reward=example_f1,
+            samples=8,
+            generator=generator,
+        )
         for _ in range(3):
             optimizer.zero_grad()
             ppo_loss(logits, values, rollout, PpoSettings(kl_weight=0.01)).backward()
