@@ -32,8 +32,9 @@ from model.training.data import TrainingExample
 from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
 from model.training.evaluation import argmax_choice, macro_f1
 from model.training.feedback import Feedback
-from model.training.reinforcement import FeedbackSettings, train_from_feedback
+from model.training.reinforcement import train_from_feedback
 from model.training.rewards import Choice, balanced_agreement
+from model.training.settings import FeedbackSettings
 
 MODULE = "benchmarks.feedback"
 CANDIDATES = 3

@@ -30,7 +30,8 @@ from model.training.data import TrainingExample
 from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
 from model.training.evaluation import argmax_choice, macro_f1
 from model.training.projection import train_projection
-from model.training.supervised import TrainingSettings, train
+from model.training.settings import TrainingSettings
+from model.training.supervised import train
 
 MODULE = "benchmarks.few_shot"
 SETTINGS = TrainingSettings(

@@ -1,25 +1,11 @@
 """Low-rank adapters on the encoders, through peft, and back into plain weights in the published format."""
 
-from dataclasses import dataclass
-
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from model.training.errors import TrainingError
-
-
-@dataclass(frozen=True, slots=True)
-class LoraSettings:
-    """Attributes:
-    rank: of the update of each matrix.
-    alpha: the update counts alpha / rank.
-    dropout: on the adapter's input while training.
-    """
-
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
+from model.training.settings import LoraSettings
 
 
 def add_lora(model: nn.Module, settings: LoraSettings) -> None:

@@ -13,39 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.training.data import IGNORED
-from model.training.errors import DataError
 from model.training.rewards import Choice, Reward
-
-
-@dataclass(frozen=True, slots=True)
-class PpoSettings:
-    """Weights of the terms of the loss; every one counts as given.
-
-    Attributes:
-        clip: how far a label's probability ratio may move the objective away from 1.
-        value_weight: of the value head's squared error.
-        kl_weight: of the divergence from the reference, which is penalised.
-        entropy_weight: of the policy's entropy, which is rewarded.
-        samples: rollouts of each text.
-        inner_epochs: updates from one rollout.
-        normalise_advantages: whether a batch's advantages are brought to mean 0 and standard deviation 1.
-    """
-
-    clip: float = 0.2
-    value_weight: float = 0.5
-    kl_weight: float = 0.5
-    entropy_weight: float = 0.01
-    samples: int = 32
-    inner_epochs: int = 3
-    normalise_advantages: bool = True
-
-    def __post_init__(self) -> None:
-        for name in ("clip", "value_weight", "kl_weight", "entropy_weight"):
-            if getattr(self, name) < 0:
-                raise DataError(f"ppo.{name} must not be negative, got {getattr(self, name)!r}")
-        for name in ("samples", "inner_epochs"):
-            if getattr(self, name) < 1:
-                raise DataError(f"ppo.{name} must be at least 1, got {getattr(self, name)!r}")
+from model.training.settings import PpoSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,53 +15,17 @@ from model.head import Scores
 from model.training.batches import BoundBatch, bind, mixed_precision
 from model.training.errors import DataError, TrainingError
 from model.training.feedback import Feedback
-from model.training.lora import LoraSettings, merge_lora
+from model.training.lora import merge_lora
 from model.training.losses import partial_label_loss
-from model.training.ppo import Answers, PpoSettings, draw_rollout, ppo_loss
+from model.training.ppo import Answers, draw_rollout, ppo_loss
 from model.training.rewards import Choice, Reward, balanced_agreement, within_candidates
+from model.training.settings import FeedbackSettings
 from model.training.state import History, load_state, run_identity, save_model, save_state
-from model.training.supervised import PARTS, build_optimizer, choose_trainable, rate_at
+from model.training.supervised import build_optimizer, choose_trainable, rate_at
 
 VALUE_WARM_UP_EPOCHS = 30
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class FeedbackSettings:
-    """How a model is trained from feedback.
-
-    Attributes:
-        epochs: passes over the feedback.
-        batch_size: texts of one rollout.
-        encoder_learning_rate, head_learning_rate: peaks, reached after a linear warm-up over `warm_up_share` of the
-            updates and followed by a linear fall to zero.
-        trained, lora: as in `TrainingSettings`.
-        dtype: as in `TrainingSettings`.
-        partial_label_weight: of the likelihood that one of a text's candidates is right, where candidates are given.
-    """
-
-    epochs: int = 6
-    batch_size: int = 32
-    encoder_learning_rate: float = 1e-5
-    head_learning_rate: float = 1e-4
-    value_learning_rate: float = 1e-2
-    weight_decay: float = 0.0
-    warm_up_share: float = 0.1
-    clip_norm: float = 1.0
-    trained: str = "all"
-    lora: LoraSettings | None = None
-    partial_label_weight: float = 0.5
-    ppo: PpoSettings = field(default_factory=PpoSettings)
-    dtype: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise DataError(f"{name} must be at least 1, got {getattr(self, name)!r}")
-        if self.trained not in PARTS:
-            raise DataError(f"trained must be one of {', '.join(PARTS)} with feedback, got {self.trained!r}")
 
 
 @dataclass(frozen=True, slots=True)

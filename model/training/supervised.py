@@ -14,74 +14,17 @@ from torch import Tensor, nn
 
 from model.checkpoint import Checkpoint
 from model.gliclass import GliclassModel
-from model.precision import DTYPES
-from model.training.augmentation import NO_AUGMENTATION, Augmentation, Augmenter, with_in_batch_negatives
+from model.training.augmentation import Augmenter, with_in_batch_negatives
 from model.training.batches import BoundBatch, bind, mixed_precision, score_examples
 from model.training.data import IGNORED, LabelKnowledge, TrainingExample, check_trainable, labels_without_examples
-from model.training.errors import DataError, TrainingError
+from model.training.errors import TrainingError
 from model.training.evaluation import macro_f1
-from model.training.lora import LoraSettings, add_lora, in_encoder, merge_lora
+from model.training.lora import add_lora, in_encoder, merge_lora
 from model.training.losses import listwise_loss, multi_label_loss
+from model.training.settings import LoraSettings, TrainingSettings
 from model.training.state import History, load_state, run_identity, save_model, save_state
 
 Report = Callable[[str], None]
-PARTS = ("all", "labels", "heads")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSettings:
-    """How a model is trained.
-
-    Attributes:
-        batch_size: examples per forward pass; accumulation_steps of them make one update.
-        encoder_learning_rate, head_learning_rate: peaks, after a linear warm-up over `warm_up_share` of the updates
-            and before a linear fall to zero.
-        trained: "all", "labels" (a bi-encoder's label tower and the heads) or "heads".
-        gamma, alpha, smoothing: see `multi_label_loss`.
-        listwise_weight: of `listwise_loss`, which is added to it.
-        in_batch_negatives: up to so many labels of other examples are added as false ones.
-        kept_share: how much of the change is kept in the end; the rest goes back to the start (WiSE-FT).
-        evaluate_every: updates between looks at the development examples.
-        patience: looks without a better figure after which training stops; 0 for never.
-        dtype: what is multiplied in: "float32", "bfloat16", or "auto", bfloat16 where the hardware has it. Weights
-            and losses are float32.
-    """
-
-    epochs: int = 3
-    batch_size: int = 16
-    accumulation_steps: int = 1
-    encoder_learning_rate: float = 1e-5
-    head_learning_rate: float = 3e-5
-    weight_decay: float = 0.01
-    warm_up_share: float = 0.1
-    clip_norm: float = 1.0
-    trained: str = "all"
-    lora: LoraSettings | None = None
-    gamma: float = 0.0
-    alpha: float | None = None
-    smoothing: float = 0.0
-    listwise_weight: float = 0.0
-    in_batch_negatives: int = 0
-    augmentation: Augmentation = NO_AUGMENTATION
-    kept_share: float = 1.0
-    evaluate_every: int = 50
-    patience: int = 0
-    dtype: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulation_steps", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise DataError(f"{name} must be at least 1, got {getattr(self, name)!r}")
-        for name in ("encoder_learning_rate", "head_learning_rate"):
-            if not 0 <= getattr(self, name) < 1:
-                raise DataError(f"{name} must be from 0 up to 1, got {getattr(self, name)!r}")
-        if self.trained not in PARTS:
-            raise DataError(f"trained must be one of {', '.join(PARTS)}, got {self.trained!r}")
-        if self.dtype not in ("auto", *DTYPES):
-            raise DataError(f"dtype must be auto, float32 or bfloat16, got {self.dtype!r}")
-        if not 0 <= self.kept_share <= 1:
-            raise DataError(f"kept_share must be from 0 to 1, got {self.kept_share!r}")
 
 
 @dataclass(frozen=True, slots=True)

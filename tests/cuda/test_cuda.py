@@ -16,8 +16,9 @@ from model.packing import QueryRows, packed_attention
 from model.scorer import Scorer
 from model.training.data import TrainingExample
 from model.training.feedback import Feedback
-from model.training.reinforcement import FeedbackSettings, train_from_feedback
-from model.training.supervised import TrainingSettings, train
+from model.training.reinforcement import train_from_feedback
+from model.training.settings import FeedbackSettings, TrainingSettings
+from model.training.supervised import train
 from model.verification.golden import score_cases
 
 pytestmark = pytest.mark.cuda
@@ -141,7 +142,14 @@ def test_training_on_the_device_takes_the_path_of_training_on_the_cpu(tmp_path: 
         TrainingExample(text, LABELS, tuple(float(index % 3 == column) for column in range(3)))
         for index, text in enumerate(TEXTS)
     ]
-    settings = TrainingSettings(epochs=6, batch_size=3, encoder_learning_rate=1e-3, evaluate_every=4, dtype="float32")
+    settings = TrainingSettings(
+        epochs=6,
+        batch_size=3,
+        encoder_learning_rate=1e-3,
+        head_learning_rate=3e-5,
+        evaluate_every=4,
+        dtype="float32",
+    )
     losses = {}
     for device in ("cpu", "cuda"):
         checkpoint = load_checkpoint(folder)
@@ -158,7 +166,9 @@ def test_a_run_on_the_device_goes_on_where_it_was_stopped(tmp_path: Path) -> Non
         TrainingExample(text, LABELS, tuple(float(index % 3 == column) for column in range(3)))
         for index, text in enumerate(TEXTS)
     ]
-    settings = TrainingSettings(epochs=4, batch_size=3, encoder_learning_rate=1e-3, evaluate_every=2)
+    settings = TrainingSettings(
+        epochs=4, batch_size=3, encoder_learning_rate=1e-3, head_learning_rate=3e-5, evaluate_every=2
+    )
 
     def stop(line: str) -> None:
         if line.startswith("update 5/"):

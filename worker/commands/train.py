@@ -1,5 +1,6 @@
 """`gliclass-worker train`: better on your own labels, from labelled texts or from feedback."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,10 @@ import typer
 
 from model.training.data import TrainingExample
 from model.training.errors import DataError
+from model.training.settings import PARTS, FeedbackSettings, LoraSettings, TrainingSettings
 from worker.commands.inputs import model_folder, one_line_errors, read_all
+
+DEFAULTS, FEEDBACK_DEFAULTS = TrainingSettings(), FeedbackSettings()
 
 
 @one_line_errors
@@ -30,16 +34,36 @@ def train(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Checkpoint to start from; default: starter.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data; default: 10, or 6 over feedback.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Texts of one update; default: 16, or 32 texts of feedback.")
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Passes over the data; default: {DEFAULTS.epochs}, or {FEEDBACK_DEFAULTS.epochs} over feedback."
+        ),
     ] = None,
-    accumulate: Annotated[int, typer.Option(help="Batches whose gradients are summed before an update.")] = 1,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Texts of one update; default: {DEFAULTS.batch_size}, "
+            f"or {FEEDBACK_DEFAULTS.batch_size} texts of feedback."
+        ),
+    ] = None,
+    accumulate: Annotated[
+        int, typer.Option(help="Batches whose gradients are summed before an update.")
+    ] = DEFAULTS.accumulation_steps,
     encoder_lr: Annotated[
         float | None,
-        typer.Option(help="Peak learning rate of the encoders (or of LoRA); default: 5e-5, or 1e-5 from feedback."),
+        typer.Option(
+            help=f"Peak learning rate of the encoders (or of LoRA); default: {DEFAULTS.encoder_learning_rate}, "
+            f"or {FEEDBACK_DEFAULTS.encoder_learning_rate} from feedback."
+        ),
     ] = None,
-    head_lr: Annotated[float, typer.Option(help="Peak learning rate of projectors and scorer.")] = 1e-4,
+    head_lr: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Peak learning rate of projectors and scorer; default: {DEFAULTS.head_learning_rate}, "
+            f"or {FEEDBACK_DEFAULTS.head_learning_rate} from feedback."
+        ),
+    ] = None,
     trained: Annotated[
         str,
         typer.Option(
@@ -47,24 +71,32 @@ def train(
             "alone, in seconds, as far as cross-validation says the examples carry; it takes no options about epochs, "
             "rates, losses or --dev."
         ),
-    ] = "all",
+    ] = DEFAULTS.trained,
     lora_rank: Annotated[int, typer.Option(help="Rank of LoRA on the encoders; 0 trains them whole.")] = 0,
-    keep: Annotated[float, typer.Option(help="Share of the change that is kept in the end (WiSE-FT).")] = 1.0,
-    gamma: Annotated[float, typer.Option(help="Focal exponent; 0 for plain cross-entropy.")] = 0.0,
+    keep: Annotated[
+        float, typer.Option(help="Share of the change that is kept in the end (WiSE-FT).")
+    ] = DEFAULTS.kept_share,
+    gamma: Annotated[float, typer.Option(help="Focal exponent; 0 for plain cross-entropy.")] = DEFAULTS.gamma,
     listwise: Annotated[
         float,
         typer.Option(help="Weight of a second loss, each true label against all false ones; helps large label sets."),
-    ] = 0.0,
-    negatives: Annotated[int, typer.Option(help="Labels of other texts added to each text as false ones.")] = 0,
+    ] = DEFAULTS.listwise_weight,
+    negatives: Annotated[
+        int, typer.Option(help="Labels of other texts added to each text as false ones.")
+    ] = DEFAULTS.in_batch_negatives,
     augment: Annotated[float, typer.Option(help="Probability of each augmentation of a text.")] = 0.0,
-    patience: Annotated[int, typer.Option(help="Looks at --dev without a gain that end the run; 0 for never.")] = 0,
-    evaluate_every: Annotated[int, typer.Option(help="Updates between looks at --dev and checkpoints.")] = 50,
+    patience: Annotated[
+        int, typer.Option(help="Looks at --dev without a gain that end the run; 0 for never.")
+    ] = DEFAULTS.patience,
+    evaluate_every: Annotated[
+        int, typer.Option(help="Updates between looks at --dev and checkpoints.")
+    ] = DEFAULTS.evaluate_every,
     dtype: Annotated[
         str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it.")
-    ] = "auto",
+    ] = DEFAULTS.dtype,
     device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1, …")] = "auto",
     max_tokens: Annotated[int, typer.Option(help="Longest sequence.")] = 512,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = DEFAULTS.seed,
 ) -> None:
     """Train a checkpoint; a run that was interrupted goes on where it was when called again with the same options.
 
@@ -74,33 +106,28 @@ def train(
         raise typer.BadParameter("give either --data or --feedback")
     from model.checkpoint import load_checkpoint
     from model.precision import choose_device
-    from model.training.lora import LoraSettings
-    from model.training.supervised import PARTS
 
     if trained not in (*PARTS, "projection"):
         raise DataError(f"--trained must be one of {', '.join(PARTS)} or projection, got {trained!r}")
     lora = LoraSettings(rank=lora_rank, alpha=2 * lora_rank) if lora_rank else None
+    options = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "encoder_learning_rate": encoder_lr,
+        "head_learning_rate": head_lr,
+    }
+    typed = {name: value for name, value in options.items() if value is not None}
     checkpoint = load_checkpoint(model_folder(model), max_tokens=max_tokens)
     checkpoint.model.to(choose_device(device))
     if feedback is not None:
         from model.training.feedback import read_feedback
-        from model.training.reinforcement import FeedbackSettings, train_from_feedback
+        from model.training.reinforcement import train_from_feedback
 
-        defaults = FeedbackSettings()
         answered = train_from_feedback(
             checkpoint,
             list(read_feedback(feedback)),
             out,
-            FeedbackSettings(
-                epochs=defaults.epochs if epochs is None else epochs,
-                batch_size=defaults.batch_size if batch_size is None else batch_size,
-                encoder_learning_rate=defaults.encoder_learning_rate if encoder_lr is None else encoder_lr,
-                head_learning_rate=head_lr,
-                trained=trained,
-                lora=lora,
-                dtype=dtype,
-                seed=seed,
-            ),
+            replace(FEEDBACK_DEFAULTS, **typed, trained=trained, lora=lora, dtype=dtype, seed=seed),
             report=typer.echo,
         )
         folder, history, figure_name = answered.folder, answered.history, "mean reward"
@@ -115,7 +142,6 @@ def train(
     else:
         from model.training.augmentation import Augmentation
         from model.training.data import read_label_knowledge
-        from model.training.supervised import TrainingSettings
         from model.training.supervised import train as train_supervised
 
         assert data is not None
@@ -123,12 +149,10 @@ def train(
             checkpoint,
             read_all(data, labels, "train"),
             out,
-            TrainingSettings(
-                epochs=10 if epochs is None else epochs,
-                batch_size=16 if batch_size is None else batch_size,
+            replace(
+                DEFAULTS,
+                **typed,
                 accumulation_steps=accumulate,
-                encoder_learning_rate=5e-5 if encoder_lr is None else encoder_lr,
-                head_learning_rate=head_lr,
                 trained=trained,
                 lora=lora,
                 gamma=gamma,

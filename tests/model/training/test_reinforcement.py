@@ -10,8 +10,9 @@ from model.training import reinforcement
 from model.training.batches import score_examples
 from model.training.errors import DataError, TrainingError
 from model.training.feedback import Feedback
-from model.training.ppo import PpoSettings, Rollout, ppo_loss
-from model.training.reinforcement import FeedbackSettings, human_reward, train_from_feedback
+from model.training.ppo import Rollout, ppo_loss
+from model.training.reinforcement import human_reward, train_from_feedback
+from model.training.settings import FeedbackSettings, PpoSettings
 
 LABELS = ("good", "bad")
 FEEDBACK = [
@@ -123,9 +124,3 @@ def test_rates_rise_and_then_fall_to_zero(tmp_path: Path, monkeypatch: pytest.Mo
     assert rates[:2] == pytest.approx([0.5, 1.0])
     assert rates[2:] == sorted(rates[2:], reverse=True)
     assert rates[-1] == pytest.approx(1 / 8)
-
-
-@pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("batch_size", 0), ("trained", "everything")])
-def test_settings_that_cannot_be_run_are_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(DataError, match=name):
-        dataclasses.replace(FAST, **{name: value})

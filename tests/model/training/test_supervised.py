@@ -14,8 +14,8 @@ from model.training.augmentation import Augmentation
 from model.training.batches import score_examples
 from model.training.data import IGNORED, TrainingExample, read_examples
 from model.training.errors import DataError, TrainingError
-from model.training.lora import LoraSettings
-from model.training.supervised import TrainingSettings, development_figure, train
+from model.training.settings import LoraSettings, TrainingSettings
+from model.training.supervised import development_figure, train
 
 LABELS = ("vowels", "digits")
 EXAMPLES = [
@@ -233,12 +233,3 @@ def test_labels_that_are_never_true_are_reported(tmp_path: Path) -> None:
         report=lines.append,
     )
     assert "'other'" in lines[0]
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("epochs", 0), ("encoder_learning_rate", -1.0), ("trained", "tail"), ("dtype", "float8"), ("kept_share", 1.5)],
-)
-def test_impossible_settings_are_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(DataError, match=name):
-        dataclasses.replace(TrainingSettings(), **{name: value})

@@ -1,6 +1,7 @@
 """train, evaluate and calibrate as a user types them, on a checkpoint of a few kilobytes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,15 @@ from support.tiny_checkpoint import write_tiny_checkpoint
 from typer.testing import CliRunner
 
 from model.checkpoint import load_checkpoint
+from model.training.augmentation import Augmentation
+from model.training.errors import DataError
+from model.training.settings import FeedbackSettings, TrainingSettings
 from worker.commands.calibrate import calibrate
 from worker.commands.evaluate import evaluate
 from worker.commands.train import train
 
 LABELS = ["vowels", "digits"]
+LABELS_SHUFFLED = Augmentation(0, 0, 0, 0, 0, shuffle=1)
 TEXTS = [
     ("aeiou", "vowels"),
     ("oiea", "vowels"),
@@ -68,6 +73,40 @@ def test_train_takes_feedback_instead_of_labels(app: typer.Typer, tmp_path: Path
     path = _rows(tmp_path / "feedback.jsonl", rows)
     _run(app, "train", "--feedback", path, "--out", str(tmp_path / "run"), "--model", model, "--epochs", "1")
     assert (tmp_path / "run" / "model" / "config.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("source", "trainer", "expected"),
+    [
+        (
+            "--data",
+            "supervised.train",
+            replace(TrainingSettings(), augmentation=LABELS_SHUFFLED),
+        ),
+        ("--feedback", "reinforcement.train_from_feedback", FeedbackSettings()),
+    ],
+)
+def test_what_is_not_typed_is_the_default_of_the_settings(
+    app: typer.Typer,
+    tmp_path: Path,
+    model: str,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    trainer: str,
+    expected: object,
+) -> None:
+    seen: list[object] = []
+
+    def settings_only(checkpoint: object, rows: object, out: object, settings: object, **_: object) -> None:
+        seen.append(settings)
+        raise DataError("enough")
+
+    monkeypatch.setattr(f"model.training.{trainer}", settings_only)
+    rows: list[dict[str, object]] = [{"text": "aei", "labels": LABELS, "accepted": ["vowels"]}]
+    path = _data(tmp_path) if source == "--data" else _rows(tmp_path / "feedback.jsonl", rows)
+    result = CliRunner().invoke(app, ["train", source, path, "--out", str(tmp_path / "run"), "--model", model])
+    assert "enough" in result.output
+    assert seen == [expected]
 
 
 def test_development_data_without_a_row_is_refused_before_training(
