@@ -36,7 +36,8 @@ from benchmarks.kafka.worker import (
 )
 from benchmarks.report import command_line, plot_lines, write_report
 from schemas.kafka_settings import KafkaSettings
-from schemas.settings import MEBIBYTE, BatchingSettings
+from schemas.settings import BatchingSettings
+from schemas.types import MEBIBYTE
 from worker.demo.local_kafka import LocalKafka
 
 MODULE = "benchmarks.backlog"

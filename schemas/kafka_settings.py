@@ -7,11 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from schemas.types import PlainName, PositiveSeconds, SettingsModel, comma_separated
+from schemas.types import MEBIBYTE, PlainName, PositiveSeconds, SettingsModel, comma_separated
 
 _BOOTSTRAP = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+):\d{1,5}")
-
-MEBIBYTE = 1024 * 1024
 
 
 class SecuritySettings(SettingsModel):

@@ -8,12 +8,11 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from schemas.kafka_settings import KafkaSettings
 from schemas.mapping import FieldPath, InputMapping
-from schemas.types import PositiveSeconds, Probability, SettingsModel, TopicName, comma_separated
+from schemas.types import MEBIBYTE, PositiveSeconds, Probability, SettingsModel, TopicName, comma_separated
 
 ENVIRONMENT_PREFIX = "GLICLASS_"
 NESTED_DELIMITER = "__"
 
-MEBIBYTE = 1024 * 1024
 PUBLISH_TIMEOUTS = 3
 """A publish may outlast so many request timeouts: a frozen broker costs one or two, and giving up makes duplicates."""
 

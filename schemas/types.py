@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+MEBIBYTE = 1024 * 1024
+
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
