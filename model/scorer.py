@@ -64,6 +64,11 @@ class Scorer:
     max_tokens: int
     deviation: float
 
+    @property
+    def dtype_name(self) -> str:
+        """The dtype as settings, files and metrics name it: `float32`, `bfloat16`."""
+        return str(self.dtype).removeprefix("torch.")
+
     def __init__(
         self,
         checkpoint: Checkpoint,

@@ -40,7 +40,7 @@ def save_golden(scorer: Scorer, path: Path) -> int:
         "format": FORMAT,
         "digest": scorer.digest,
         "architecture": scorer.architecture,
-        "dtype": str(scorer.dtype).removeprefix("torch."),
+        "dtype": scorer.dtype_name,
         "max_tokens": scorer.max_tokens,
         "skipped": list(skipped),
         "logits": {name: [float(value) for value in values] for name, values in logits.items()},

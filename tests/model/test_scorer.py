@@ -134,6 +134,7 @@ def test_bfloat16_is_used_within_the_limit_and_says_how_far_it_is_off(
     assert "changes probabilities by at most" in caplog.text
     exact = Scorer.load(folder, dtype="float32")
     assert exact.deviation < 1e-6
+    assert (exact.dtype_name, scorer.dtype_name) == ("float32", "bfloat16")
     label_set = LabelSet(("a", "b"))
     [[rounded]], [[logits]] = (one.score([one.encode("text", [one.prepare(label_set)])]) for one in (scorer, exact))
     assert rounded.dtype == np.float32

@@ -78,8 +78,8 @@ async def _check_model(settings: Settings, policies: PolicyFile | None) -> Async
 
 
 def _described(model: Scorer) -> str:
-    dtype = str(model.dtype).removeprefix("torch.")
-    return f"{model.architecture} on {model.device} in {dtype}, window {model.max_tokens} tokens, digest {model.digest}"
+    where = f"{model.architecture} on {model.device} in {model.dtype_name}"
+    return f"{where}, window {model.max_tokens} tokens, digest {model.digest}"
 
 
 def _extent(policies: PolicyFile) -> str:

@@ -62,8 +62,7 @@ class CostStore:
     """The cost model of one model on one device, kept in a file: a restart starts calibrated."""
 
     def __init__(self, folder: Path, model: Scorer, threads: int) -> None:
-        dtype = str(model.dtype).removeprefix("torch.")
-        self._key = cost_key(model.digest, str(model.device), dtype, threads)
+        self._key = cost_key(model.digest, str(model.device), model.dtype_name, threads)
         self._file = folder / f"{hashlib.sha256(self._key.encode()).hexdigest()[:16]}.json"
 
     def load(self) -> CostModel | None:

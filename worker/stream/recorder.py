@@ -55,7 +55,7 @@ class Recorder:
 
     def model_loaded(self, model: "Scorer") -> None:
         """The model is ready."""
-        dtype = str(model.dtype).removeprefix("torch.")
+        dtype = model.dtype_name
         self.metrics.model_info.labels(model.digest, model.architecture, str(model.device), dtype).set(1)
         self.health.meet(MODEL_LOADED)
         log.info(
