@@ -18,6 +18,7 @@ from rich.table import Table
 from benchmarks.report import command_line, write_report
 from model.errors import ModelError
 from model.scorer import Scorer
+from model.starter import checkpoint_or_starter
 from model.training.calibration import Goal, Scaling, decide, fit_task
 from model.training.data import TrainingExample
 from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
@@ -91,11 +92,7 @@ def summarise(figures: Sequence[CalibrationFigures]) -> dict[str, Any]:
 
 def run(data: Path, labelled: int, rows: int | None, model: str | None, max_tokens: int) -> list[CalibrationFigures]:
     """Figures of every set under `data` that has train and test rows."""
-    if model is None:
-        from model.starter import build_starter
-
-        model = str(build_starter())
-    scorer = Scorer.load(model, max_tokens=max_tokens)
+    scorer = Scorer.load(checkpoint_or_starter(model), max_tokens=max_tokens)
     datasets = [one for folder in find_datasets(data) if (one := read_dataset(folder)).train and one.test]
     if not datasets:
         raise DataError(f"{data}: no set has train and test rows")

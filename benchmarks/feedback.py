@@ -27,6 +27,7 @@ from benchmarks.few_shot import choose_shots
 from benchmarks.report import command_line, write_report
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import ModelError
+from model.starter import checkpoint_or_starter
 from model.training.batches import score_examples
 from model.training.data import TrainingExample
 from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
@@ -171,11 +172,7 @@ def summarise(figures: Sequence[FeedbackFigures]) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> list[FeedbackFigures]:
-    model = options.model
-    if model is None:
-        from model.starter import build_starter
-
-        model = str(build_starter())
+    model = checkpoint_or_starter(options.model)
     figures = []
     for folder in find_datasets(options.data):
         dataset = read_dataset(folder)

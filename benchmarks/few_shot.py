@@ -25,6 +25,7 @@ from rich.table import Table
 from benchmarks.report import command_line, write_report
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import ModelError
+from model.starter import checkpoint_or_starter
 from model.training.batches import score_examples
 from model.training.data import TrainingExample
 from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
@@ -106,11 +107,7 @@ def summarise(figures: Sequence[FewShotFigures]) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> Iterator[FewShotFigures]:
-    model = options.model
-    if model is None:
-        from model.starter import build_starter
-
-        model = str(build_starter())
+    model = checkpoint_or_starter(options.model)
     datasets = [read_dataset(folder) for folder in find_datasets(options.data)]
     for dataset in datasets:
         if dataset.train and dataset.test and (not options.sets or dataset.name in options.sets):

@@ -19,6 +19,7 @@ from rich.table import Table
 from benchmarks.report import command_line, write_report
 from model.errors import ModelError
 from model.scorer import Scorer
+from model.starter import checkpoint_or_starter
 from model.training.data import TrainingExample
 from model.training.datasets import Dataset, find_datasets, read_dataset, shuffled
 from model.training.errors import DataError
@@ -77,11 +78,7 @@ def run(
     data: Path, rows: int | None, model: str | None, max_tokens: int, threads: int | None = None
 ) -> list[SetFigures]:
     """Figures of every set under `data` that has test rows."""
-    if model is None:
-        from model.starter import build_starter
-
-        model = str(build_starter())
-    scorer = Scorer.load(model, max_tokens=max_tokens, threads=threads)
+    scorer = Scorer.load(checkpoint_or_starter(model), max_tokens=max_tokens, threads=threads)
     datasets = [dataset for folder in find_datasets(data) if (dataset := read_dataset(folder)).test]
     if not datasets:
         raise DataError(f"{data}: no set has test rows")

@@ -50,6 +50,15 @@ def build_starter(cache_dir: Path | None = None, on_progress: Callable[[str], No
     return folder
 
 
+def checkpoint_or_starter(name: str | None, on_progress: Callable[[str], None] | None = None) -> str:
+    """The checkpoint that was named (a folder or a hub id), or the starter's folder, built first if need be.
+
+    Raises:
+        ModelError: as `build_starter`.
+    """
+    return str(build_starter(on_progress=on_progress)) if name is None else name
+
+
 def default_cache_dir() -> Path:
     """$XDG_CACHE_HOME/gliclass-worker, or ~/.cache/gliclass-worker."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gliclass-worker"

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from model.errors import ModelError
+from model.starter import checkpoint_or_starter
 from model.training.data import TrainingExample, read_examples
 
 P = ParamSpec("P")
@@ -33,11 +34,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 def model_folder(name: str | None) -> str:
     """The checkpoint that was named, or the starter, built if need be."""
-    if name is not None:
-        return name
-    from model.starter import build_starter
-
-    return str(build_starter(on_progress=lambda line: typer.echo(line, err=True)))
+    return checkpoint_or_starter(name, lambda line: typer.echo(line, err=True))
 
 
 def read_all(path: Path, labels: str | None, split: str | None) -> list[TrainingExample]:

@@ -3,6 +3,7 @@
 import structlog
 
 from model.scorer import Scorer
+from model.starter import checkpoint_or_starter
 from schemas.settings import ModelSettings
 
 log = structlog.get_logger(__name__)
@@ -23,8 +24,4 @@ def load_model(settings: ModelSettings) -> Scorer:
 
 def checkpoint_path(settings: ModelSettings) -> str:
     """Folder or hub id; where the settings name none, the starter's folder, built first. Raises ModelError."""
-    if settings.path is not None:
-        return settings.path
-    from model.starter import build_starter  # its extra, `demo`, is not needed with a checkpoint of one's own
-
-    return str(build_starter(on_progress=log.info))
+    return checkpoint_or_starter(settings.path, log.info)

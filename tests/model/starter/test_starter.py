@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from model import LabelSet, ModelError, Scorer
 from model.encoders.bert import PackedBert
 from model.packing import PackedBatch
-from model.starter import SPACE_FILE, build_starter, default_cache_dir
+from model.starter import SPACE_FILE, build_starter, checkpoint_or_starter, default_cache_dir
 from model.starter import towers as towers_module
 from model.starter.build import write_checkpoint
 from model.starter.space import Space
@@ -103,6 +103,14 @@ def test_a_built_starter_is_found_again_and_its_folder_follows_the_space_file(ca
     assert build_starter(cache, steps.append) == starter
     assert steps == []
     assert [path for path in cache.iterdir() if path.is_dir()] == [starter]
+
+
+def test_the_starter_stands_in_where_no_checkpoint_was_named(
+    cache: Path, starter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.starter.default_cache_dir", lambda: cache)
+    assert checkpoint_or_starter(None) == str(starter)
+    assert checkpoint_or_starter("owner/name") == "owner/name"
 
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
