@@ -23,9 +23,9 @@ from unittest import mock
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from benchmarks.kafka.sleeping import DEVICE, LABELS, TENANTS, SleepingModel, messages
 from benchmarks.kafka.stream import StreamTopics, create, fill
 from benchmarks.kafka.worker import worker_settings, write_policies
-from benchmarks.overhead import DEVICE, LABELS, TENANTS, SleepingModel, messages
 from benchmarks.report import command_line, plot_bars, write_report
 from benchmarks.simulator.ours import calibrated
 from worker.demo.local_kafka import LocalKafka

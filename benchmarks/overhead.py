@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import random
 import resource
 import signal
 import statistics
@@ -21,23 +20,18 @@ import tempfile
 import threading
 import time
 from asyncio import events
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
-import numpy as np
-import orjson
-
+from benchmarks.kafka.sleeping import DEVICE, LABELS, TENANTS, SleepingModel, messages
 from benchmarks.kafka.stream import StreamTopics, create, fill, read_until
 from benchmarks.kafka.worker import worker_settings, write_policies
 from benchmarks.report import command_line, plot_bars, write_report
-from benchmarks.simulator.engine import Device
 from benchmarks.simulator.ours import calibrated
 from benchmarks.simulator.scenarios import GPU
 from benchmarks.simulator.workloads import Rate, SimulatedMessage, Workload
-from model.scorer import EncodedText, Scorer
 from schemas.settings import ModelSettings, Settings
 from worker import app
 from worker.batching.batch import Batch
@@ -48,43 +42,13 @@ from worker.device.model import load_model
 
 MODULE = "benchmarks.overhead"
 MESSAGES = 30_000
-MESSAGE_BYTES = 1024
 PARTITIONS = 6
 WARM_UP_SHARE, CALLBACKS_SHARE = 0.2, 0.6
 QUEUED = 10_000
 DECISIONS = 300
-TENANTS = 5
 SAMPLE_SECONDS = 0.05
 SAMPLES_PER_MEMORY = 10
-LABELS = 4
-DEVICE = Device(fixed_seconds=0.002, seconds_per_token=0.4e-6, noise=0.0)
-"""Fast enough that Python is what is measured."""
-
-SENTENCE = (
-    "the order did not arrive on time and my account shows another charge please help me change the address of this "
-    "delivery because nobody answers when I call again thank you for the quick reply about our last problem with it"
-)
 READ_SECONDS = 120.0
-
-
-class SleepingModel:
-    """A model's tokenizer with a device that takes its time and scores nothing."""
-
-    digest = "sleeping-device"
-
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
-        self.scored = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._scorer, name)
-
-    def score(self, batch: Sequence[EncodedText]) -> list[list[np.ndarray]]:
-        """Zeros, after the time that the simulated device takes."""
-        tokens = sum(text.token_count for text in batch)
-        time.sleep(DEVICE.seconds(tokens, 0))
-        self.scored += len(batch)
-        return [[np.zeros(LABELS, np.float32) for _ in text.targets] for text in batch]
 
 
 @dataclass(slots=True)
@@ -120,17 +84,6 @@ def timed_callbacks(longest: LongestCallback) -> Callable[[events.Handle], None]
             longest.wall_seconds = max(longest.wall_seconds, time.perf_counter() - at)
 
     return timed
-
-
-def messages(count: int) -> Iterator[bytes]:
-    """JSON records of 1 KB with a text of words that no other has."""
-    source, words = random.Random(0), SENTENCE.split()
-    frame = len(orjson.dumps({"text": "", "tenant": "tenant-0"}))
-    for number in range(count):
-        text = f"{number}"
-        while frame + len(text) < MESSAGE_BYTES - 10:
-            text += f" {source.choice(words)}"
-        yield orjson.dumps({"text": text, "tenant": f"tenant-{number % TENANTS}"})
 
 
 async def work_off(options: argparse.Namespace, bootstrap_servers: str, folder: Path) -> dict[str, float]:
