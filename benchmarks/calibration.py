@@ -15,16 +15,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.learning.examples import examples_of
 from benchmarks.report import command_line, write_report
 from model.errors import ModelError
 from model.scorer import Scorer
 from model.starter import checkpoint_or_starter
 from model.training.calibration import Goal, Scaling, decide, fit_task
-from model.training.data import TrainingExample
-from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
+from model.training.datasets import Dataset, find_datasets, read_dataset, shuffled
 from model.training.errors import DataError
 from model.training.evaluation import best_micro_f1, expected_calibration_error, micro_f1
-from model.training.scoring import ScoredSet, score_set
+from model.training.scoring import score_set
 
 MODULE = "benchmarks.calibration"
 GOAL_ERROR, GOAL_GAP = 0.05, 0.02
@@ -55,7 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args(arguments)
     try:
-        figures = run(options.data, options.labelled, options.rows or None, options.model, options.max_tokens)
+        figures = run(
+            options.data,
+            labelled=options.labelled,
+            rows=options.rows or None,
+            model=options.model,
+            max_tokens=options.max_tokens,
+        )
     except ModelError as error:
         sys.exit(str(error))
     shown = Table("set", "ECE before", "after", "micro-F1 at 0.5", "after", "best possible")
@@ -90,7 +96,7 @@ def summarise(figures: Sequence[CalibrationFigures]) -> dict[str, Any]:
     }
 
 
-def run(data: Path, labelled: int, rows: int | None, model: str | None, max_tokens: int) -> list[CalibrationFigures]:
+def run(data: Path, *, labelled: int, rows: int | None, model: str | None, max_tokens: int) -> list[CalibrationFigures]:
     """Figures of every set under `data` that has train and test rows."""
     scorer = Scorer.load(checkpoint_or_starter(model), max_tokens=max_tokens)
     datasets = [one for folder in find_datasets(data) if (one := read_dataset(folder)).train and one.test]
@@ -100,8 +106,8 @@ def run(data: Path, labelled: int, rows: int | None, model: str | None, max_toke
 
 
 def _figures(scorer: Scorer, dataset: Dataset, labelled: int, rows: int | None) -> CalibrationFigures:
-    seen = _scored(scorer, dataset, shuffled(dataset.train, labelled))
-    unseen = _scored(scorer, dataset, shuffled(dataset.test, rows))
+    seen = score_set(scorer, examples_of(dataset, shuffled(dataset.train, labelled)))
+    unseen = score_set(scorer, examples_of(dataset, shuffled(dataset.test, rows)))
     fitted = fit_task(seen.logits, seen.truth, Goal(), multi_label=True)
     before = Scaling().probabilities(unseen.logits, multi_label=True)
     after = fitted.scaling.probabilities(unseen.logits, multi_label=True)
@@ -115,14 +121,6 @@ def _figures(scorer: Scorer, dataset: Dataset, labelled: int, rows: int | None) 
         micro_f1_after=micro_f1(chosen, unseen.truth),
         best=best_micro_f1(after, unseen.truth)[0],
     )
-
-
-def _scored(scorer: Scorer, dataset: Dataset, rows: list[LabelledText]) -> ScoredSet:
-    examples = [
-        TrainingExample(row.text, dataset.labels, tuple(float(label in row.labels) for label in dataset.labels))
-        for row in rows
-    ]
-    return score_set(scorer, examples)
 
 
 if __name__ == "__main__":

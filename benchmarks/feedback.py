@@ -23,14 +23,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.few_shot import choose_shots
+from benchmarks.learning.examples import choose_shots, examples_of
 from benchmarks.report import command_line, write_report
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import ModelError
 from model.starter import checkpoint_or_starter
 from model.training.batches import score_examples
 from model.training.data import TrainingExample
-from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
+from model.training.datasets import Dataset, find_datasets, read_dataset, shuffled
 from model.training.evaluation import argmax_choice, macro_f1
 from model.training.feedback import Feedback
 from model.training.reinforcement import train_from_feedback
@@ -117,15 +117,15 @@ def measure(checkpoint: Checkpoint, test: Sequence[TrainingExample]) -> tuple[fl
 
 
 def run_once(
-    model: str, dataset: Dataset, answers: int, rows: int | None, seed: int, max_tokens: int, settings: FeedbackSettings
+    model: str, dataset: Dataset, settings: FeedbackSettings, *, answers: int, rows: int | None, max_tokens: int
 ) -> FeedbackFigures:
     """Collect answers, train from them, measure."""
     checkpoint = load_checkpoint(model, max_tokens=max_tokens)
-    test = [_example(dataset, row) for row in shuffled(dataset.test, rows)]
+    test = examples_of(dataset, shuffled(dataset.test, rows))
     before = measure(checkpoint, test)
-    chosen = choose_shots(dataset, answers, seed)
-    shown = score_examples(checkpoint.model, checkpoint.tokenizers, [_example(dataset, row) for row in chosen])
-    generator = random.Random(f"answers-{seed}")
+    chosen = choose_shots(dataset, answers, settings.seed)
+    shown = score_examples(checkpoint.model, checkpoint.tokenizers, examples_of(dataset, chosen))
+    generator = random.Random(f"answers-{settings.seed}")
     feedback = [
         answer(generator, row.text, dataset.labels, row.labels, dataset.labels[int(logits.argmax())])
         for row, logits in zip(chosen, shown, strict=True)
@@ -138,7 +138,16 @@ def run_once(
         shutil.rmtree(out, ignore_errors=True)
     seconds = time.monotonic() - began_at
     after = measure(checkpoint, test)
-    return FeedbackFigures(dataset.name, seed, len(feedback), before[0], after[0], before[1], after[1], seconds)
+    return FeedbackFigures(
+        name=dataset.name,
+        seed=settings.seed,
+        answers=len(feedback),
+        reward_before=before[0],
+        reward_after=after[0],
+        macro_f1_before=before[1],
+        macro_f1_after=after[1],
+        seconds=seconds,
+    )
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -180,7 +189,14 @@ def _run(options: argparse.Namespace) -> list[FeedbackFigures]:
             continue
         for seed in range(options.seeds):
             settings = FeedbackSettings(epochs=options.epochs, encoder_learning_rate=options.encoder_lr, seed=seed)
-            one = run_once(model, dataset, options.answers, options.rows or None, seed, options.max_tokens, settings)
+            one = run_once(
+                model,
+                dataset,
+                settings,
+                answers=options.answers,
+                rows=options.rows or None,
+                max_tokens=options.max_tokens,
+            )
             figures.append(one)
             print(
                 f"{one.name} seed {seed}: reward {one.reward_before:.3f} -> {one.reward_after:.3f}, "
@@ -208,10 +224,6 @@ def _table(summary: dict[str, Any]) -> Table:
             f"{one['seconds']:.0f}",
         )
     return shown
-
-
-def _example(dataset: Dataset, row: LabelledText) -> TrainingExample:
-    return TrainingExample(row.text, dataset.labels, tuple(float(label in row.labels) for label in dataset.labels))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,10 @@ checkpoint is trained anew for every set and seed, with one setting for all: of 
 """
 
 import argparse
-import random
 import shutil
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,13 +20,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.learning.examples import choose_shots, examples_of
 from benchmarks.report import command_line, write_report
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import ModelError
 from model.starter import checkpoint_or_starter
 from model.training.batches import score_examples
 from model.training.data import TrainingExample
-from model.training.datasets import Dataset, LabelledText, find_datasets, read_dataset, shuffled
+from model.training.datasets import Dataset, find_datasets, read_dataset, shuffled
 from model.training.evaluation import argmax_choice, macro_f1
 from model.training.projection import train_projection
 from model.training.settings import TrainingSettings
@@ -123,13 +122,13 @@ def _run(options: argparse.Namespace) -> Iterator[FewShotFigures]:
 def few_shot(model: str, dataset: Dataset, seed: int, options: argparse.Namespace) -> FewShotFigures:
     """Train on `options.shots` rows per label and measure on test rows."""
     chosen = choose_shots(dataset, options.shots, seed)
-    test = [_example(dataset, row) for row in shuffled(dataset.test, options.rows or None)]
+    test = examples_of(dataset, shuffled(dataset.test, options.rows or None))
     checkpoint = load_checkpoint(model, max_tokens=options.max_tokens)
     before = _macro_f1(test, checkpoint)
     out = Path(tempfile.mkdtemp())
     began_at = time.monotonic()
     try:
-        examples = [_example(dataset, row) for row in chosen]
+        examples = examples_of(dataset, chosen)
         if options.trained == "projection":
             train_projection(checkpoint, examples, out)
         else:
@@ -138,25 +137,6 @@ def few_shot(model: str, dataset: Dataset, seed: int, options: argparse.Namespac
         shutil.rmtree(out, ignore_errors=True)
     seconds = time.monotonic() - began_at
     return FewShotFigures(dataset.name, seed, len(chosen), before, _macro_f1(test, checkpoint), seconds)
-
-
-def choose_shots(dataset: Dataset, shots: int, seed: int) -> list[LabelledText]:
-    """Rows, shuffled, until each label has `shots` of them or no more are left."""
-    order = list(dataset.train)
-    random.Random(seed).shuffle(order)
-    taken: dict[str, int] = defaultdict(int)
-    chosen = []
-    for row in order:
-        wanted = [label for label in row.labels if label in dataset.labels and taken[label] < shots]
-        if wanted:
-            chosen.append(row)
-            for label in row.labels:
-                taken[label] += 1
-    return chosen
-
-
-def _example(dataset: Dataset, row: LabelledText) -> TrainingExample:
-    return TrainingExample(row.text, dataset.labels, tuple(float(label in row.labels) for label in dataset.labels))
 
 
 def _macro_f1(test: list[TrainingExample], checkpoint: Checkpoint) -> float:

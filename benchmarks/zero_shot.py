@@ -16,11 +16,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.learning.examples import examples_of
 from benchmarks.report import command_line, write_report
 from model.errors import ModelError
 from model.scorer import Scorer
 from model.starter import checkpoint_or_starter
-from model.training.data import TrainingExample
 from model.training.datasets import Dataset, find_datasets, read_dataset, shuffled
 from model.training.errors import DataError
 from model.training.evaluation import (
@@ -63,7 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args(arguments)
     try:
-        figures = run(options.data, options.rows or None, options.model, options.max_tokens, options.threads)
+        figures = run(
+            options.data,
+            rows=options.rows or None,
+            model=options.model,
+            max_tokens=options.max_tokens,
+            threads=options.threads,
+        )
     except ModelError as error:
         sys.exit(str(error))
     Console(width=120).print(table(figures))
@@ -74,9 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(
-    data: Path, rows: int | None, model: str | None, max_tokens: int, threads: int | None = None
-) -> list[SetFigures]:
+def run(data: Path, *, rows: int | None, model: str | None, max_tokens: int, threads: int | None) -> list[SetFigures]:
     """Figures of every set under `data` that has test rows."""
     scorer = Scorer.load(checkpoint_or_starter(model), max_tokens=max_tokens, threads=threads)
     datasets = [dataset for folder in find_datasets(data) if (dataset := read_dataset(folder)).test]
@@ -87,10 +91,7 @@ def run(
 
 def figures_of(scorer: Scorer, dataset: Dataset, rows: int | None) -> SetFigures:
     """Score one set and measure."""
-    examples = [
-        TrainingExample(row.text, dataset.labels, tuple(float(label in row.labels) for label in dataset.labels))
-        for row in shuffled(dataset.test, rows)
-    ]
+    examples = examples_of(dataset, shuffled(dataset.test, rows))
     scored = score_set(scorer, examples)
     probabilities = sigmoid(scored.logits)
     return SetFigures(
