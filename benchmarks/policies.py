@@ -18,30 +18,18 @@ from typing import Any, ParamSpec, TypeVar
 
 from benchmarks.report import command_line, plot_lines, write_report
 from benchmarks.simulator.contenders import CONTENDERS, OURS
-from benchmarks.simulator.engine import simulate
+from benchmarks.simulator.contest import best_setting, run
 from benchmarks.simulator.fluid import fluid_on_time
-from benchmarks.simulator.outcome import Outcome, outcome
+from benchmarks.simulator.outcome import Outcome
 from benchmarks.simulator.scenarios import FLOODING, LOADS, Scenario, poisson, scenarios
 
 SECONDS = 15.0
-TUNING_SECONDS = 6.0
-TUNING_LOAD = 0.95
 WANTED_ON_TIME_PERCENT = 99.0
 LOWEST_LOAD, HIGHEST_LOAD, LOAD_STEP = 0.02, 1.1, 0.005
 FLUID = "fluid_edf_bound"
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def run(contender: str, setting: str, scenario: Scenario) -> Outcome:
-    """One contender with one setting on one scenario."""
-    runs = []
-    for seed in scenario.seeds:
-        messages = scenario.workload.messages(scenario.device.offline_tokens_per_second, seed)
-        policy = CONTENDERS[contender][setting](scenario.device)
-        runs.append(simulate(policy, messages, scenario.device, seed))
-    return outcome(runs, scenario.device)
 
 
 def bound(scenario: Scenario) -> float:
@@ -51,15 +39,6 @@ def bound(scenario: Scenario) -> float:
         fluid_on_time(scenario.workload.messages(tokens_per_second, seed), scenario.device) for seed in scenario.seeds
     ]
     return 100 * sum(shares) / len(shares)
-
-
-def best_setting(contender: str, seconds: float = TUNING_SECONDS, tuning: Scenario | None = None) -> str:
-    """The setting with most messages in time near saturation, on arrivals of their own unless others are given."""
-    settings = list(CONTENDERS[contender])
-    if len(settings) == 1:
-        return settings[0]
-    scenario = tuning or Scenario(poisson(TUNING_LOAD, seconds).workload, seeds=(11,))
-    return max(settings, key=lambda setting: run(contender, setting, scenario).on_time_percent)
 
 
 def max_load(contender: str, setting: str, seconds: float) -> float:

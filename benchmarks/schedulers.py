@@ -33,9 +33,9 @@ from benchmarks.engines.scheduler import (
     padded_engine,
 )
 from benchmarks.engines.trace_replay import ReplayedMessage, replay
-from benchmarks.policies import best_setting
 from benchmarks.report import command_line, plot_lines, write_report
 from benchmarks.simulator.contenders import CONTENDERS, OURS
+from benchmarks.simulator.contest import best_setting
 from benchmarks.simulator.engine import Device, Policy
 from benchmarks.simulator.ours import DeadlineBatcher
 from benchmarks.simulator.outcome import outcome

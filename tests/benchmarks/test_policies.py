@@ -8,17 +8,16 @@ import pytest
 from benchmarks.policies import (
     FLUID,
     Results,
-    best_setting,
     bound,
     figures,
     max_load,
     measure,
     plot,
     print_results,
-    run,
 )
 from benchmarks.report import write_report
-from benchmarks.simulator.contenders import CONTENDERS, OURS
+from benchmarks.simulator.contenders import OURS
+from benchmarks.simulator.contest import run
 from benchmarks.simulator.scenarios import FLOODING, poisson, scenarios
 
 
@@ -67,13 +66,6 @@ def test_a_run_can_be_repeated():
     scenario = poisson(0.95, 2.0)
     assert run(OURS, "", scenario) == run(OURS, "", scenario)
     assert bound(scenario) == bound(scenario)
-
-
-def test_a_contender_with_several_settings_is_shown_with_its_best():
-    tuned = best_setting("triton", seconds=1.0)
-    tuning = poisson(0.95, 1.0)
-    assert tuned in CONTENDERS["triton"]
-    assert run("triton", tuned, tuning).on_time_percent >= run("triton", "32 messages", tuning).on_time_percent
 
 
 def test_the_report_holds_the_figures_of_all(results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
