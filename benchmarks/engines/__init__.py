@@ -1,0 +1,1 @@
+"""Models that really compute: checkpoints, texts, the engines that are compared, and what they cost."""

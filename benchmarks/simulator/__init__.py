@@ -1,0 +1,1 @@
+"""Batching policies on a simulated device with a virtual clock."""
