@@ -9,7 +9,7 @@ from model.training.augmentation import NO_AUGMENTATION, Augmentation
 from model.training.errors import DataError
 
 PARTS = ("all", "labels", "heads")
-DTYPES = ("auto", "float32", "bfloat16")
+DTYPE_NAMES = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class TrainingSettings:
                 raise DataError(f"{name} must be from 0 up to 1, got {getattr(self, name)!r}")
         if self.trained not in PARTS:
             raise DataError(f"trained must be one of {', '.join(PARTS)}, got {self.trained!r}")
-        if self.dtype not in DTYPES:
+        if self.dtype not in DTYPE_NAMES:
             raise DataError(f"dtype must be auto, float32 or bfloat16, got {self.dtype!r}")
         if not 0 <= self.kept_share <= 1:
             raise DataError(f"kept_share must be from 0 to 1, got {self.kept_share!r}")
