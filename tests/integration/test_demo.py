@@ -13,7 +13,8 @@ from support.tiny_checkpoint import write_tiny_checkpoint
 
 from worker.demo.local_kafka import LocalKafka
 from worker.demo.options import DemoOptions
-from worker.demo.run import EXIT_FAILED, EXIT_OK, run_demo
+from worker.demo.run import run_demo
+from worker.errors import ExitStatus
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -36,7 +37,7 @@ def test_two_replicas_classify_everything_once_and_leave_no_topic_behind(
         model=checkpoint,
     )
 
-    assert run_demo(options) == EXIT_OK
+    assert run_demo(options) == ExitStatus.OK
 
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["messages_in"] == 400
@@ -48,7 +49,7 @@ def test_two_replicas_classify_everything_once_and_leave_no_topic_behind(
 
 
 def test_an_unreachable_kafka_is_an_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_demo(DemoOptions(bootstrap_servers="127.0.0.1:1")) == EXIT_FAILED
+    assert run_demo(DemoOptions(bootstrap_servers="127.0.0.1:1")) == ExitStatus.FAILED
     (line,) = capsys.readouterr().out.splitlines()
     assert "no Kafka answers at 127.0.0.1:1: check --bootstrap-servers" in line
 
@@ -62,7 +63,7 @@ def test_ctrl_c_ends_the_sending_and_brings_home_what_was_sent(
     demo.send_signal(signal.SIGINT)
     output, _ = demo.communicate()
 
-    assert demo.returncode == EXIT_OK, output
+    assert demo.returncode == ExitStatus.OK, output
     report = json.loads((tmp_path / "report.json").read_text())
     assert 0 < report["messages_in"] < 100_000
     assert report["lost"] == 0
@@ -77,7 +78,7 @@ def test_a_worker_that_is_killed_ends_the_demo_with_its_name(
     os.kill(_worker_of(demo.pid), signal.SIGKILL)
     output, _ = demo.communicate()
 
-    assert demo.returncode == EXIT_FAILED
+    assert demo.returncode == ExitStatus.FAILED
     assert "worker-1 was ended by SIGKILL; end of its log:" in output
 
 

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from worker.commands.inputs import model_folder, one_line_errors
+from worker.commands.inputs import model_folder
 
 
-@one_line_errors
 def calibrate(
     policy: Annotated[Path, typer.Option("--policy", "-p", help="YAML file with the tenants' policies.")],
     labelled: Annotated[

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.config import CONFIG_VARIABLE
+from worker.commands.inputs import ConfigOption
+from worker.errors import DeadLetterToolError
 
 if TYPE_CHECKING:
     from worker.replay.letters import Filter
 
 dead_letters = typer.Typer(help="Look at what could not be classified, and send it again.", no_args_is_help=True)
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="YAML file with the worker's settings."),
-]
 ReasonOption = Annotated[list[str] | None, typer.Option("--reason", "-r", help="Only this reason; may be repeated.")]
 TenantOption = Annotated[list[str] | None, typer.Option("--tenant", "-t", help="Only this tenant; may be repeated.")]
 SinceOption = Annotated[datetime | None, typer.Option(help="Only those dead-lettered at or after this UTC time.")]
@@ -68,7 +65,6 @@ def show(
 ) -> None:
     """Print one dead letter as JSON, its text included."""
     from worker.config import load_settings
-    from worker.errors import DeadLetterToolError
     from worker.replay.letters import Filter, read_dead_letters
 
     settings = load_settings(config)
@@ -180,7 +176,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _finish(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; a failure that is the cluster's or the arguments' becomes one line."""
+    """Run to the end; a failure that is the cluster's or the arguments' is told with its reason."""
     from worker.kafka.connection_log import connection_log
     from worker.replay.letters import TOOL_ERRORS
 
@@ -189,5 +185,4 @@ def _finish(work: Coroutine[Any, Any, None]) -> None:
             asyncio.run(work)
         except TOOL_ERRORS as error:
             reason = connections.failure or (str(error) or type(error).__name__)
-            typer.secho(f"dead-letters: {reason}", err=True, fg=typer.colors.RED)
-            raise typer.Exit(1) from None
+            raise DeadLetterToolError(f"dead-letters: {reason}") from error

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from worker.commands.inputs import model_folder, one_line_errors, read_all
+from worker.commands.inputs import model_folder, read_all
 
 
-@one_line_errors
 def evaluate(
     data: Annotated[Path, typer.Option(help="JSONL, JSON or a set's folder (its test rows).")],
     model: Annotated[str | None, typer.Option("--model", "-m", help="Checkpoint; default: the starter.")] = None,

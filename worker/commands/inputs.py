@@ -1,35 +1,25 @@
-"""What the commands share: data and checkpoints from what was typed, errors as one line."""
+"""What the commands share: where the settings are, and data and checkpoints from what was typed."""
 
-import sys
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Annotated
 
 import typer
 
-from model.errors import ModelError
 from model.starter import checkpoint_or_starter
 from model.training.data import TrainingExample, read_examples
+from worker.config import CONFIG_VARIABLE
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-FAILED = 1
-
-
-def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Print what is wrong with data, checkpoint or run as one line and leave with status 1."""
-
-    @wraps(command)
-    def guarded(*args: P.args, **options: P.kwargs) -> R:
-        try:
-            return command(*args, **options)
-        except ModelError as error:
-            typer.secho(str(error), err=True, fg=typer.colors.RED)
-            sys.exit(FAILED)
-
-    return guarded
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar=CONFIG_VARIABLE,
+        help="YAML file with the settings. Every value can also be set as GLICLASS_GROUP__NAME.",
+        show_default=False,
+    ),
+]
 
 
 def model_folder(name: str | None) -> str:

@@ -9,12 +9,11 @@ import typer
 from model.training.data import TrainingExample
 from model.training.errors import DataError
 from model.training.settings import PARTS, FeedbackSettings, LoraSettings, TrainingSettings
-from worker.commands.inputs import model_folder, one_line_errors, read_all
+from worker.commands.inputs import model_folder, read_all
 
 DEFAULTS, FEEDBACK_DEFAULTS = TrainingSettings(), FeedbackSettings()
 
 
-@one_line_errors
 def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; the trained checkpoint goes to OUT/model.")],
     data: Annotated[

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from worker.demo.messages import DemoMessage
+from worker.errors import WorkerError
 
 Acknowledged = Callable[[int, int], None]
 """Called with partition and offset of a record that the broker has acknowledged."""
@@ -15,7 +16,7 @@ Acknowledged = Callable[[int, int], None]
 _ACKNOWLEDGE_SECONDS = 30.0
 
 
-class GeneratorError(Exception):
+class GeneratorError(WorkerError):
     """The broker did not take a message."""
 
 

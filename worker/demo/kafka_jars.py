@@ -10,8 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
 
+from worker.errors import WorkerError
 
-class LocalKafkaError(Exception):
+
+class LocalKafkaError(WorkerError):
     """The embedded Kafka cannot be had or does not start; the message says what to do."""
 
 

@@ -22,12 +22,13 @@ from schemas.records import (
 )
 from worker.demo.tally import Classified, Tally
 from worker.demo.topics import Topics
+from worker.errors import WorkerError
 
 _POLL_MS = 100
 _CLOSE_SECONDS = 10.0
 
 
-class UnexpectedRecordError(Exception):
+class UnexpectedRecordError(WorkerError):
     """The worker published what it must not."""
 
 

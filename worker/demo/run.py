@@ -20,18 +20,16 @@ from rich.status import Status
 from worker.demo.configuration import demo_policies, route_topics, worker_settings
 from worker.demo.generator import GeneratorError, generate
 from worker.demo.guardian import Guardian
-from worker.demo.kafka_jars import LocalKafkaError
 from worker.demo.live_view import Moment, plain_line, render
 from worker.demo.local_kafka import LocalKafka
 from worker.demo.messages import Plan, demo_messages, warm_up_messages
-from worker.demo.observer import Observer, UnexpectedRecordError
+from worker.demo.observer import Observer
 from worker.demo.options import PARTITIONS, DemoOptions, check_options, plan_of
 from worker.demo.summary import Summary, summary_table, write_report
 from worker.demo.tally import Tally
-from worker.demo.topics import TopicError, Topics, create_topics, delete_topics
-from worker.demo.workers import WorkerError, Workers
-
-EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+from worker.demo.topics import Topics, create_topics, delete_topics
+from worker.demo.workers import WorkerProcessError, Workers
+from worker.errors import ExitStatus, WorkerError
 
 _READY_SECONDS = 180.0
 _WARM_UP_ROUNDS = 32, 128  # messages; the last round is the one that is timed
@@ -61,14 +59,14 @@ def run_demo(options: DemoOptions) -> int:
                     servers = kafka.bootstrap_servers
                     step.done(f"Apache Kafka 4.4.0 on {servers}")
             return asyncio.run(_Demo(console, options, servers).run())
-    except (LocalKafkaError, TopicError, WorkerError) as error:
+    except WorkerError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
-        return EXIT_FAILED
+        return ExitStatus.FAILED
     except KafkaError as error:
         console.print(f"Kafka: {error}", style="red", markup=False, soft_wrap=True)
-        return EXIT_FAILED
+        return ExitStatus.FAILED
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return ExitStatus.INTERRUPTED
 
 
 class _Demo:
@@ -130,7 +128,7 @@ class _Demo:
                     await self._until_done(observer, workers)
                     await workers.stop(_STOP_SECONDS)
                     await observer.catch_up(_CATCH_UP_SECONDS)
-                except (WorkerError, GeneratorError, UnexpectedRecordError, KafkaError, TimeoutError) as error:
+                except (WorkerError, KafkaError, TimeoutError) as error:
                     failure = str(error)
         finally:
             await observer.stop()
@@ -153,7 +151,7 @@ class _Demo:
                 while observer.warmed_up < expected and not self._stop_sending.is_set():
                     workers.check_alive()
                     if time.monotonic() > deadline:
-                        raise WorkerError(
+                        raise WorkerProcessError(
                             f"warming up: {observer.warmed_up} of {expected} messages after {_WARM_UP_SECONDS:.0f} s"
                         )
                     await observer.poll()
@@ -257,7 +255,7 @@ class _Demo:
             write_report(self._options.report, summary)
         if failure is not None:
             self._console.print(failure, style="red", markup=False, soft_wrap=True)
-        return EXIT_OK if failure is None and summary.lost == 0 else EXIT_FAILED
+        return ExitStatus.OK if failure is None and summary.lost == 0 else ExitStatus.FAILED
 
 
 class _Step:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, for_code
 
+from worker.errors import WorkerError
+
 _CREATE_SECONDS = 30.0
 _MOST_REPLICAS = 3
 
 
-class TopicError(Exception):
+class TopicError(WorkerError):
     """The Kafka that was given does not answer, or refuses the demo's topics."""
 
 

@@ -17,13 +17,14 @@ import yaml
 
 from worker.demo.guardian import Guardian
 from worker.demo.kafka_properties import free_ports
+from worker.errors import WorkerError
 
 _LOG_TAIL_LINES = 25
 # What the demo decides in its own file must not be overruled by variables set for another worker.
 _KEPT_VARIABLES = ("GLICLASS_MODEL__", "GLICLASS_BATCHING__", "GLICLASS_TELEMETRY__")
 
 
-class WorkerError(Exception):
+class WorkerProcessError(WorkerError):
     """A worker process ended, or does not get ready; the message has the end of its log."""
 
 
@@ -54,7 +55,7 @@ class Workers:
         ]
 
     async def wait_ready(self, timeout_seconds: float, *, report: Callable[[str], None]) -> None:
-        """Return when every worker's /readyz says so; raises WorkerError when one ends or the time is up.
+        """Return when every worker's /readyz says so; raises WorkerProcessError when one ends or the time is up.
 
         `report` receives what the first of them logs meanwhile.
         """
@@ -69,20 +70,20 @@ class Workers:
             waiting = [worker for worker in waiting if not await asyncio.to_thread(_ready, worker.admin_port)]
             if waiting and time.monotonic() > deadline:
                 worker = waiting[0]
-                raise WorkerError(
+                raise WorkerProcessError(
                     f"{worker.name} is not ready after {timeout_seconds:.0f} s; end of its log:\n{worker.log_tail()}"
                 )
             await asyncio.sleep(0.1)
 
     def check_alive(self) -> None:
-        """Raise WorkerError when a worker has ended that nobody asked to."""
+        """Raise WorkerProcessError when a worker has ended that nobody asked to."""
         for worker in self._processes:
             if (status := worker.process.poll()) is not None:
                 self._guardian.unwatch(worker.process.pid)
-                raise WorkerError(f"{worker.name} {_ended(status)}; end of its log:\n{worker.log_tail()}")
+                raise WorkerProcessError(f"{worker.name} {_ended(status)}; end of its log:\n{worker.log_tail()}")
 
     async def stop(self, timeout_seconds: float) -> None:
-        """SIGTERM to all, and wait; WorkerError when one takes longer (it is killed then) or says it failed."""
+        """SIGTERM to all, and wait; WorkerProcessError when one takes longer (it is killed then) or says it failed."""
         self.check_alive()
         for worker in self._processes:
             worker.process.terminate()
@@ -99,7 +100,7 @@ class Workers:
             if status != 0:
                 failures.append(f"{worker.name} {_ended(status)} on SIGTERM; end of its log:\n{worker.log_tail()}")
         if failures:
-            raise WorkerError("\n".join(failures))
+            raise WorkerProcessError("\n".join(failures))
 
     def kill(self) -> None:
         """End whatever still runs."""

@@ -9,9 +9,10 @@ import threading
 
 import structlog
 
+from worker.errors import ExitStatus
+
 log = structlog.get_logger(__name__)
 
-HARD_EXIT_STATUS = 70
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -66,4 +67,4 @@ def exit_hard(cause: str, *, dump_stacks: bool) -> None:
         faulthandler.dump_traceback(all_threads=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(HARD_EXIT_STATUS)
+    os._exit(ExitStatus.STOPPED_HARD)

@@ -1,5 +1,7 @@
 """What becomes of records that the intake lets in: messages to be scored, dead letters that are results at once."""
 
+from collections.abc import Sequence
+
 from worker.content.admission import Admission
 from worker.in_flight.message import Message, Result
 from worker.in_flight.partition import Partition
@@ -17,7 +19,7 @@ class Gate:
         self._scoring = scoring
         self._outlet = outlet
 
-    async def admit(self, partition: Partition[Result], records: list[Record]) -> None:
+    async def admit(self, partition: Partition[Result], records: Sequence[Record]) -> None:
         """Decode and tokenise; what can be scored is, and the rest is concluded as it is."""
         messages: list[Message] = []
         for outcome in await self._admission.admit(partition, records):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,7 +24,7 @@ MOST_HELD = 500
 class Downstream(Protocol):
     """Where records go once they may be worked on."""
 
-    async def admit(self, partition: Partition, records: list[Record]) -> None:
+    async def admit(self, partition: Partition, records: Sequence[Record]) -> None:
         """Work on records that were delivered: each ends as a result of the partition."""
         ...
 
@@ -103,7 +104,7 @@ class Intake:
         """Whether it waits because another one's suspects are being tried."""
         return not self._calm.is_set() and partition is not self._on_trial
 
-    async def take(self, partition: Partition, records: list[Record]) -> None:
+    async def take(self, partition: Partition, records: Sequence[Record]) -> None:
         """Let records in that have just been delivered, or hold them until they may be worked on."""
         held = self._held.get(partition)
         if held is None:  # given up since the records were delivered

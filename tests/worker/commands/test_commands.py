@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import typer
 import yaml
 from support.reference import tiny_bert, write_reference
 from support.tiny_checkpoint import write_tiny_checkpoint
@@ -15,9 +14,7 @@ from model.checkpoint import load_checkpoint
 from model.training.augmentation import Augmentation
 from model.training.errors import DataError
 from model.training.settings import FeedbackSettings, TrainingSettings
-from worker.commands.calibrate import calibrate
-from worker.commands.evaluate import evaluate
-from worker.commands.train import train
+from worker.cli import app
 
 LABELS = ["vowels", "digits"]
 LABELS_SHUFFLED = Augmentation(0, 0, 0, 0, 0, shuffle=1)
@@ -29,14 +26,6 @@ TEXTS = [
     ("98", "digits"),
     ("40 2", "digits"),
 ]
-
-
-@pytest.fixture(name="app")
-def _app() -> typer.Typer:
-    app = typer.Typer(pretty_exceptions_enable=False)
-    for command in (train, evaluate, calibrate):
-        app.command()(command)
-    return app
 
 
 @pytest.fixture(name="model")
@@ -56,22 +45,22 @@ def _data(tmp_path: Path) -> str:
     return _rows(tmp_path / "data.jsonl", rows)
 
 
-def _run(app: typer.Typer, *arguments: str) -> str:
+def _run(*arguments: str) -> str:
     result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
-def test_train_writes_a_checkpoint_and_a_curve(app: typer.Typer, tmp_path: Path, model: str) -> None:
-    _run(app, "train", "--data", _data(tmp_path), "--out", str(tmp_path / "run"), "--model", model, "--epochs", "1")
+def test_train_writes_a_checkpoint_and_a_curve(tmp_path: Path, model: str) -> None:
+    _run("train", "--data", _data(tmp_path), "--out", str(tmp_path / "run"), "--model", model, "--epochs", "1")
     assert load_checkpoint(tmp_path / "run" / "model").config.architecture_type == "uni-encoder"
     assert (tmp_path / "run" / "loss.png").is_file()
 
 
-def test_train_takes_feedback_instead_of_labels(app: typer.Typer, tmp_path: Path, model: str) -> None:
+def test_train_takes_feedback_instead_of_labels(tmp_path: Path, model: str) -> None:
     rows: list[dict[str, object]] = [{"text": "aei", "labels": LABELS, "accepted": ["vowels"]}]
     path = _rows(tmp_path / "feedback.jsonl", rows)
-    _run(app, "train", "--feedback", path, "--out", str(tmp_path / "run"), "--model", model, "--epochs", "1")
+    _run("train", "--feedback", path, "--out", str(tmp_path / "run"), "--model", model, "--epochs", "1")
     assert (tmp_path / "run" / "model" / "config.json").is_file()
 
 
@@ -87,7 +76,6 @@ def test_train_takes_feedback_instead_of_labels(app: typer.Typer, tmp_path: Path
     ],
 )
 def test_what_is_not_typed_is_the_default_of_the_settings(
-    app: typer.Typer,
     tmp_path: Path,
     model: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -109,9 +97,7 @@ def test_what_is_not_typed_is_the_default_of_the_settings(
     assert seen == [expected]
 
 
-def test_development_data_without_a_row_is_refused_before_training(
-    app: typer.Typer, tmp_path: Path, model: str
-) -> None:
+def test_development_data_without_a_row_is_refused_before_training(tmp_path: Path, model: str) -> None:
     empty = _rows(tmp_path / "empty.jsonl", [])
     options = ["--data", _data(tmp_path), "--dev", empty, "--out", str(tmp_path / "run"), "--model", model]
     result = CliRunner().invoke(app, ["train", *options])
@@ -120,29 +106,29 @@ def test_development_data_without_a_row_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
-def test_evaluate_compares_two_checkpoints(app: typer.Typer, tmp_path: Path, model: str) -> None:
+def test_evaluate_compares_two_checkpoints(tmp_path: Path, model: str) -> None:
     report, picture = tmp_path / "report.json", tmp_path / "confusion.png"
     options = ["--model", model, "--compare", model, "--report", str(report), "--picture", str(picture)]
-    _run(app, "evaluate", "--data", _data(tmp_path), *options)
+    _run("evaluate", "--data", _data(tmp_path), *options)
     written = json.loads(report.read_text())
     assert written["texts"] == 6
     assert written["macro_f1_difference"]["difference"] == 0
     assert picture.is_file()
 
 
-def test_calibrate_prints_a_patch_of_the_policy(app: typer.Typer, tmp_path: Path, model: str) -> None:
+def test_calibrate_prints_a_patch_of_the_policy(tmp_path: Path, model: str) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(yaml.safe_dump({"tenants": {"acme": {"tasks": {"kind": {"mode": "multi", "labels": LABELS}}}}}))
     labelled = _rows(tmp_path / "labelled.jsonl", [{"text": text, "labels": [label]} for text, label in TEXTS])
     options = ["--policy", str(policy), "--labelled", labelled, "--model", model, "--picture", str(tmp_path)]
-    patch = yaml.safe_load(_run(app, "calibrate", *options))
+    patch = yaml.safe_load(_run("calibrate", *options))
     task = patch["tenants"]["acme"]["tasks"]["kind"]
     assert task["calibration"].keys() == {"temperature", "bias"}
     assert list(task["thresholds"]) == LABELS
     assert (tmp_path / "kind.png").is_file()
 
 
-def test_a_label_the_policy_does_not_know_is_named_with_its_line(app: typer.Typer, tmp_path: Path, model: str) -> None:
+def test_a_label_the_policy_does_not_know_is_named_with_its_line(tmp_path: Path, model: str) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(yaml.safe_dump({"tenants": {"acme": {"tasks": {"kind": {"mode": "multi", "labels": LABELS}}}}}))
     labelled = _rows(tmp_path / "labelled.jsonl", [{"text": "a", "labels": ["vowel"]}])
@@ -152,9 +138,7 @@ def test_a_label_the_policy_does_not_know_is_named_with_its_line(app: typer.Type
     assert "vowel" in result.output
 
 
-def test_train_fits_the_projection_of_a_bi_encoder_and_refuses_what_it_cannot_use(
-    app: typer.Typer, tmp_path: Path, model: str
-) -> None:
+def test_train_fits_the_projection_of_a_bi_encoder_and_refuses_what_it_cannot_use(tmp_path: Path, model: str) -> None:
     bi_encoder = write_reference(
         tmp_path / "bi",
         label_encoder=tiny_bert(),
@@ -164,7 +148,7 @@ def test_train_fits_the_projection_of_a_bi_encoder_and_refuses_what_it_cannot_us
     )
     data, out = _data(tmp_path), str(tmp_path / "run")
     options = ["--data", data, "--out", out, "--trained", "projection", "--model"]
-    shown = _run(app, "train", *options, str(bi_encoder))
+    shown = _run("train", *options, str(bi_encoder))
     assert f"{len(TEXTS)} of {len(TEXTS)} texts encoded" in shown
     assert load_checkpoint(tmp_path / "run" / "model").digest != load_checkpoint(bi_encoder).digest
     assert (tmp_path / "run" / "loss.png").is_file()
@@ -174,7 +158,7 @@ def test_train_fits_the_projection_of_a_bi_encoder_and_refuses_what_it_cannot_us
         assert words in " ".join(result.output.split())
 
 
-def test_feedback_refuses_the_projection(app: typer.Typer, tmp_path: Path, model: str) -> None:
+def test_feedback_refuses_the_projection(tmp_path: Path, model: str) -> None:
     path = _rows(tmp_path / "feedback.jsonl", [{"text": "aei", "labels": LABELS, "accepted": ["vowels"]}])
     options = ["--feedback", path, "--out", str(tmp_path / "run"), "--model", model, "--trained", "projection"]
     result = CliRunner().invoke(app, ["train", *options])
@@ -182,9 +166,7 @@ def test_feedback_refuses_the_projection(app: typer.Typer, tmp_path: Path, model
     assert "trained must be one of all, labels, heads with feedback" in result.output
 
 
-def test_an_unknown_part_to_train_is_refused_with_all_that_there_are(
-    app: typer.Typer, tmp_path: Path, model: str
-) -> None:
+def test_an_unknown_part_to_train_is_refused_with_all_that_there_are(tmp_path: Path, model: str) -> None:
     options = ["--data", _data(tmp_path), "--out", str(tmp_path / "run"), "--model", model, "--trained", "projecton"]
     result = CliRunner().invoke(app, ["train", *options])
     assert result.exit_code == 1

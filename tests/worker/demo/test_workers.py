@@ -6,7 +6,7 @@ import pytest
 from worker.demo.configuration import demo_policies, worker_settings
 from worker.demo.guardian import Guardian
 from worker.demo.topics import Topics
-from worker.demo.workers import WorkerError, Workers, worker_environment
+from worker.demo.workers import WorkerProcessError, Workers, worker_environment
 
 ENDED = r"(?s)worker-1 ended with status 1; end of its log:.*no checkpoint: not a folder"
 
@@ -42,7 +42,7 @@ def test_a_worker_that_ends_at_once_is_named_with_the_end_of_its_log(tmp_path: P
     guardian = Guardian(directory)
     try:
         workers = Workers(directory, guardian, settings, count=1)
-        with pytest.raises(WorkerError, match=ENDED):
+        with pytest.raises(WorkerProcessError, match=ENDED):
             asyncio.run(workers.wait_ready(100, report=lambda _: None))
         workers.kill()
     finally:
@@ -60,10 +60,10 @@ def test_a_worker_that_does_not_get_ready_is_killed_in_the_end(tmp_path: Path) -
     guardian = Guardian(directory)
     try:
         workers = Workers(directory, guardian, settings, count=2)
-        with pytest.raises(WorkerError, match=r"worker-1 is not ready after 0 s"):
+        with pytest.raises(WorkerProcessError, match=r"worker-1 is not ready after 0 s"):
             asyncio.run(workers.wait_ready(0, report=lambda _: None))
         workers.kill()
-        with pytest.raises(WorkerError, match="worker-1 was ended by SIGKILL"):
+        with pytest.raises(WorkerProcessError, match="worker-1 was ended by SIGKILL"):
             workers.check_alive()
     finally:
         guardian.close()

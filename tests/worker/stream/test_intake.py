@@ -1,7 +1,7 @@
 """The intake on partitions without Kafka: what is worked on when, and what was written before."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from support.records import consumer_record
@@ -28,13 +28,13 @@ class Downstream:
         self.marks_fail = False
         self.holding = False
 
-    async def admit(self, partition: Partition, records: list[Record]) -> None:
+    async def admit(self, partition: Partition, records: Sequence[Record]) -> None:
         work = partition.mark().work
         self.steps.append((partition.topic, work, [record.offset for record in records]))
         if not self.holding:
             self.finish(partition, records)
 
-    def finish(self, partition: Partition, admitted: list[Record]) -> None:
+    def finish(self, partition: Partition, admitted: Sequence[Record]) -> None:
         partition.published([Result(each, [], NOT_TRACED, 0.0) for each in admitted])
 
     def condemn(self, partition: Partition, record: Record, trial: Trial) -> None:
