@@ -55,7 +55,8 @@ class Round:
 def run_one_worker(values: dict[str, Any], most_producers: multiprocessing.connection.Connection) -> None:
     """A worker with a sleeping device, in a process of its own; says how many producers it had at once."""
     from schemas.settings import Settings
-    from worker import app
+    from worker import assembly
+    from worker.app import run_worker
     from worker.device.model import load_model
 
     alive, most = 0, 0
@@ -76,11 +77,11 @@ def run_one_worker(values: dict[str, Any], most_producers: multiprocessing.conne
         return calibrated(DEVICE)
 
     with (
-        mock.patch.object(app, "load_model", lambda model: SleepingModel(load_model(model))),
-        mock.patch.object(app, "_cost_model", known_cost),
-        mock.patch.object(app, "AIOKafkaProducer", Counted),
+        mock.patch.object(assembly, "load_model", lambda model: SleepingModel(load_model(model))),
+        mock.patch.object(assembly, "_cost_model", known_cost),
+        mock.patch.object(assembly, "AIOKafkaProducer", Counted),
     ):
-        status = asyncio.run(app.run_worker(Settings(**values)))
+        status = asyncio.run(run_worker(Settings(**values)))
     most_producers.send(most)
     sys.exit(status)
 

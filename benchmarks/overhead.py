@@ -33,7 +33,8 @@ from benchmarks.simulator.ours import calibrated
 from benchmarks.simulator.scenarios import GPU
 from benchmarks.simulator.workloads import Rate, SimulatedMessage, Workload
 from schemas.settings import ModelSettings, Settings
-from worker import app
+from worker import assembly
+from worker.app import run_worker
 from worker.batching.batch import Batch
 from worker.batching.batcher import Batcher
 from worker.batching.cost_model import CostModel
@@ -106,8 +107,8 @@ async def work_off(options: argparse.Namespace, bootstrap_servers: str, folder: 
         return calibrated(DEVICE)
 
     # The wiring is the worker's own; only what computes is replaced, and what would time it.
-    with mock.patch.object(app, "load_model", load), mock.patch.object(app, "_cost_model", known_cost):
-        worker = asyncio.create_task(app.run_worker(settings))
+    with mock.patch.object(assembly, "load_model", load), mock.patch.object(assembly, "_cost_model", known_cost):
+        worker = asyncio.create_task(run_worker(settings))
         samples = await _sampled(models, options.messages, longest, worker)
         os.kill(os.getpid(), signal.SIGTERM)
         if await worker != 0:

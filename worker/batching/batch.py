@@ -87,5 +87,11 @@ class Selection(Generic[M]):
         """The finished batch."""
         if self.token_count > self.max_tokens:
             reason = BatchReason.OVERSIZED
-        messages = tuple(self.messages)
-        return Batch(messages, self.token_count, self.squared_tokens, reason, self.seconds, self.late_messages)
+        return Batch(
+            messages=tuple(self.messages),
+            token_count=self.token_count,
+            squared_tokens=self.squared_tokens,
+            reason=reason,
+            predicted_seconds=self.seconds,
+            late_messages=self.late_messages,
+        )

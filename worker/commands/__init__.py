@@ -1,1 +1,1 @@
-"""Commands around the model: train, evaluate, calibrate."""
+"""The commands of `gliclass-worker`, one file each."""

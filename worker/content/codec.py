@@ -60,12 +60,12 @@ class RecordDecoder:
             error.tenant = tenant
             raise
         return DecodedRecord(
-            text,
-            tenant,
-            self._id(outside, parsed),
-            self._event_time(outside, parsed),
-            self._json_payload(parsed, cleaned),
-            replaced,
+            text=text,
+            tenant=tenant,
+            id=self._id(outside, parsed),
+            event_time_ms=self._event_time(outside, parsed),
+            payload=self._json_payload(parsed, cleaned),
+            replaced_characters=replaced,
         )
 
     def _decode_text(self, outside: "_Outside", value: bytes) -> DecodedRecord:
@@ -76,7 +76,14 @@ class RecordDecoder:
         if not _VISIBLE.search(text):
             raise RecordError(DeadLetterReason.TEXT_EMPTY, "the text has no visible character", tenant)
         payload = orjson.dumps(text) if self._payload == "all" else None
-        return DecodedRecord(text, tenant, self._id(outside, None), self._event_time(outside, None), payload, 0)
+        return DecodedRecord(
+            text=text,
+            tenant=tenant,
+            id=self._id(outside, None),
+            event_time_ms=self._event_time(outside, None),
+            payload=payload,
+            replaced_characters=0,
+        )
 
     def _text(self, parsed: Any) -> str:
         paths = self._mapping.text

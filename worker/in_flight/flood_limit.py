@@ -1,8 +1,17 @@
 """When too large a share of records becomes dead letters, something is wrong with more than the records: pure."""
 
 from collections import deque
+from typing import NamedTuple
 
 BUCKETS_PER_WINDOW = 60
+
+
+class Bucket(NamedTuple):
+    """What was counted in one step of the window."""
+
+    number: int
+    results: int
+    dead_letters: int
 
 
 class FloodLimit:
@@ -13,7 +22,7 @@ class FloodLimit:
         self._share = share
         self._window_seconds = window_seconds
         self._least_dead_letters = least_dead_letters
-        self._buckets: deque[tuple[int, int, int]] = deque()
+        self._buckets: deque[Bucket] = deque()
         self._results = 0
         self._dead_letters = 0
 
@@ -29,16 +38,16 @@ class FloodLimit:
 
     def count(self, results: int, dead_letters: int, now: float) -> bool:
         """Count results, `dead_letters` of them dead; whether the limit is exceeded."""
-        bucket = int(now * BUCKETS_PER_WINDOW / self._window_seconds)
-        if self._buckets and self._buckets[-1][0] == bucket:
-            _, earlier_results, earlier_dead_letters = self._buckets.pop()
-            self._buckets.append((bucket, earlier_results + results, earlier_dead_letters + dead_letters))
+        number = int(now * BUCKETS_PER_WINDOW / self._window_seconds)
+        if self._buckets and self._buckets[-1].number == number:
+            earlier = self._buckets.pop()
+            self._buckets.append(Bucket(number, earlier.results + results, earlier.dead_letters + dead_letters))
         else:
-            self._buckets.append((bucket, results, dead_letters))
+            self._buckets.append(Bucket(number, results, dead_letters))
         self._results += results
         self._dead_letters += dead_letters
-        while self._buckets[0][0] <= bucket - BUCKETS_PER_WINDOW:
-            _, old_results, old_dead_letters = self._buckets.popleft()
-            self._results -= old_results
-            self._dead_letters -= old_dead_letters
+        while self._buckets[0].number <= number - BUCKETS_PER_WINDOW:
+            old = self._buckets.popleft()
+            self._results -= old.results
+            self._dead_letters -= old.dead_letters
         return self._dead_letters >= self._least_dead_letters and self._dead_letters > self._share * self._results

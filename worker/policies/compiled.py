@@ -177,19 +177,26 @@ def _compiled(
             continue
         thresholds = tuple(task.threshold_of(label) for label in label_set.labels)
         tasks.append(
-            CompiledTask(name, task, label_set, prepared, thresholds, (task.scores or options.scores) == "all")
+            CompiledTask(
+                name=name,
+                task=task,
+                label_set=label_set,
+                prepared=prepared,
+                thresholds=thresholds,
+                publish_all_scores=(task.scores or options.scores) == "all",
+            )
         )
     if lines:
         raise PolicyError(lines)
     return CompiledPolicy(
-        tenant,
-        policy_version(policy),
-        policy,
-        tuple(tasks),
-        tuple(task.prepared for task in tasks),
-        _long_text(policy.long_text),
-        policy.latency_budget_seconds,
-        policy.weight,
+        tenant=tenant,
+        version=policy_version(policy),
+        policy=policy,
+        tasks=tuple(tasks),
+        prepared=tuple(task.prepared for task in tasks),
+        long_text=_long_text(policy.long_text),
+        latency_budget_seconds=policy.latency_budget_seconds,
+        weight=policy.weight,
     )
 
 

@@ -135,11 +135,11 @@ class Recorder:
         trace.finish(error)
         self.metrics.batch_bisections.inc(scored.failed_passes)
         self.metrics.batch_scored(
-            len(batch.messages),
-            batch.token_count,
-            batch.reason,
-            now - batch.messages[0].bound_at,
-            None if scored.failed_passes else batch.predicted_seconds,
+            messages=len(batch.messages),
+            tokens=batch.token_count,
+            reason=batch.reason,
+            seconds=now - batch.messages[0].bound_at,
+            predicted_seconds=None if scored.failed_passes else batch.predicted_seconds,
         )
 
     def published(self, results: Iterable[Result]) -> None:
@@ -156,7 +156,11 @@ class Recorder:
                 latency_seconds = now - message.deadline + message.latency_budget_seconds
                 late = now > message.deadline
                 self.metrics.message_published(
-                    message.tenant, stage_seconds, latency_seconds, late, message.encoded.truncated_token_count
+                    message.tenant,
+                    stage_seconds,
+                    latency_seconds=latency_seconds,
+                    late=late,
+                    truncated_tokens=message.encoded.truncated_token_count,
                 )
                 for outgoing in result.outgoing:
                     self.metrics.record_published(outgoing.topic)

@@ -66,6 +66,7 @@ class Metrics:
         self,
         tenant: str,
         stage_seconds: Mapping[Stage, float],
+        *,
         latency_seconds: float,
         late: bool,
         truncated_tokens: int,
@@ -96,7 +97,7 @@ class Metrics:
         series.inc()
 
     def batch_scored(
-        self, messages: int, tokens: int, reason: str, seconds: float, predicted_seconds: float | None
+        self, *, messages: int, tokens: int, reason: str, seconds: float, predicted_seconds: float | None
     ) -> None:
         """Count one batch that came back from the device. No prediction (None or 0) leaves the ratio alone."""
         self.batch_messages.observe(messages)

@@ -43,9 +43,9 @@ def test_a_published_message_is_counted_once_in_each_place() -> None:
 
 def test_late_and_truncated_messages_are_told_apart_by_tenant() -> None:
     metrics = Metrics()
-    metrics.message_published("acme", STAGE_SECONDS, 3.0, late=True, truncated_tokens=40)
-    metrics.message_published("globex", STAGE_SECONDS, 0.1, late=False, truncated_tokens=2)
-    metrics.message_published("globex", STAGE_SECONDS, 0.1, late=False, truncated_tokens=3)
+    metrics.message_published("acme", STAGE_SECONDS, latency_seconds=3.0, late=True, truncated_tokens=40)
+    metrics.message_published("globex", STAGE_SECONDS, latency_seconds=0.1, late=False, truncated_tokens=2)
+    metrics.message_published("globex", STAGE_SECONDS, latency_seconds=0.1, late=False, truncated_tokens=3)
     assert value(metrics, "messages_late_total", tenant="acme") == 1
     assert value(metrics, "messages_late_total", tenant="globex") == 0
     assert value(metrics, "messages_on_time_total", tenant="globex") == 2
