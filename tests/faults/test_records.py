@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from safetensors.torch import load_file, save_file
+from support.eventually import eventually
 from support.faults.cases import both_modes, sized
 from support.faults.cluster import PASSWORD, USER, WITH_LOGIN
 from support.faults.history import Input
@@ -133,9 +134,11 @@ async def stopped_by_dead_letters(run: Run) -> None:
     run.disturbances += len(run.workers)
     began_at = time.time()
     run.oracle.value = ticket
-    async with asyncio.timeout(60):
-        while not all(unready_because_of(run.dead_letter_topic, worker.get("/readyz")) for worker in run.workers):
-            await asyncio.sleep(0.2)
+    await eventually(
+        lambda: [worker.get("/readyz") for worker in run.workers],
+        lambda answers: all(unready_because_of(run.dead_letter_topic, answer) for answer in answers),
+        what="every worker is unready because of its dead letters",
+    )
     await asyncio.sleep(5)
     log = await read_all(run.cluster.bootstrap_servers, run.input_topic)
     held = [each for each in log if b'"nobody"' in (each.value or b"") and each.timestamp / 1000 > began_at]
@@ -177,9 +180,11 @@ async def test_f13_holes_left_by_compaction_and_aborted_transactions_hold_nothin
         run.worker()
         if mode == "at_least_once":  # exactly once, an offset moves only in the transaction of an output
             ends = await end_offsets(servers, run.input_topic)
-            async with asyncio.timeout(60):
-                while run.observer.committed(run.input_topic) != {tp.partition: end for tp, end in ends.items()}:
-                    await asyncio.sleep(0.2)
+            await eventually(
+                lambda: run.observer.committed(run.input_topic),
+                lambda committed: committed == {tp.partition: end for tp, end in ends.items()},
+                what="the ends are committed",
+            )
         row = await run.finish("F13", "compacted input with aborted transactions", inputs)
         assert row.repeated == 0
         add_to_report(row, faults=1)

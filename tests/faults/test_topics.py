@@ -6,6 +6,7 @@ import time
 
 import pytest
 from aiokafka import TopicPartition
+from support.eventually import eventually
 from support.faults.cases import both_modes
 from support.faults.observer import parse_output
 from support.faults.oracle import Oracle
@@ -33,9 +34,12 @@ async def test_f14_partitions_that_are_added_are_read_from_their_beginning(
         later = Oracle(run.cluster.bootstrap_servers, run.input_topic, total, rng, keys="later")
         await later.write(300)
         run.extra_inputs += later.acknowledged
-        async with asyncio.timeout(90):
-            while len(run.observer.committed(run.input_topic)) < total:
-                await asyncio.sleep(0.2)
+        await eventually(
+            lambda: run.observer.committed(run.input_topic),
+            lambda committed: len(committed) == total,
+            what="every partition has an offset",
+            timeout_seconds=90,
+        )
         run.resume_seconds.append(time.time() - added_at)
         row = await run.finish("F14", "partitions added")
         assert row.repeated == 0
@@ -141,9 +145,11 @@ def restart_if_ended(worker: WorkerProcess) -> None:
 async def verdict_of_second_life(run: Run, uuids: set[str], what: str):
     """Coordinates of the first life come again in the second, so only outputs and offsets of the second are judged."""
     ends = await end_offsets(run.cluster.bootstrap_servers, run.input_topic)
-    async with asyncio.timeout(60):
-        while run.observer.committed(run.input_topic) != {tp.partition: end for tp, end in ends.items()}:
-            await asyncio.sleep(0.2)
+    await eventually(
+        lambda: run.observer.committed(run.input_topic),
+        lambda committed: committed == {tp.partition: end for tp, end in ends.items()},
+        what="the ends are committed",
+    )
     run.observer.forget_first_life()
     return await run.finish("F14", what, keep=lambda output: output.uuid in uuids)
 

@@ -11,6 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import ConsumerRecord, RecordMetadata
+from support.eventually import eventually
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,9 @@ async def wait_for_committed(
     bootstrap_servers: str, group: str, expected: Mapping[TopicPartition, int], *, timeout_seconds: float = 60.0
 ) -> None:
     """Return when the group has committed at least `expected`; AssertionError on timeout."""
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        committed = await committed_offsets(bootstrap_servers, group)
-        if all(committed.get(partition, -1) >= offset for partition, offset in expected.items()):
-            return
-        assert time.monotonic() < deadline, f"committed {committed}, expected {dict(expected)}"
-        await asyncio.sleep(0.1)
+    await eventually(
+        lambda: committed_offsets(bootstrap_servers, group),
+        lambda committed: all(committed.get(partition, -1) >= offset for partition, offset in expected.items()),
+        what=f"{dict(expected)} committed",
+        timeout_seconds=timeout_seconds,
+    )
