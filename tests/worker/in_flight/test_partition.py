@@ -10,11 +10,8 @@ from worker.in_flight.partition import Partition
 from worker.telemetry.tracing import NOT_TRACED
 
 
-def record(offset: int, key: bytes | None = None, value: bytes = b"value") -> ConsumerRecord:
-    return ConsumerRecord(
-        topic="in", partition=0, offset=offset, timestamp=1000 + offset, timestamp_type=0, key=key, value=value,
-        checksum=None, serialized_key_size=0, serialized_value_size=len(value), headers=(),
-    )  # fmt: skip
+def record(offset: int, key: bytes | None = None) -> ConsumerRecord:
+    return consumer_record(b"value", key=key, offset=offset, timestamp_ms=1000 + offset)
 
 
 def result_of(of: ConsumerRecord) -> Result:
