@@ -25,25 +25,30 @@ TRAINS_STARTER := $(findstring --data,$(ARGS))
 starter: $(VENV)/.installed$(if $(TRAINS_STARTER),,-demo) ## build the starter checkpoint; ARGS="--data DIR" trains it again
 	$(BIN)/python -m model.$(if $(TRAINS_STARTER),training.)starter $(ARGS)
 
-test: ## test-unit, test-integration, test-faults-quick
-	$(MAKE) test-unit
-	$(MAKE) test-integration
-	$(MAKE) test-faults-quick
+# Each part collects only what it needs: that is half a minute of imports. Paths in ARGS take the place of testpaths.
+PYTEST := $(BIN)/python -m pytest
+WITH_KAFKA := tests/integration tests/benchmarks tests/worker/demo
+# What waits for nothing may run side by side; with arguments it does not, as a debugger and -s want it.
+SIDE_BY_SIDE := $(if $(ARGS),,--numprocesses=auto --maxprocesses=4 --dist=worksteal)
+
+test: test-unit ## test-unit, then test-integration and test-faults-quick in one run
+	$(PYTEST) -m "integration or (faults and quick)" -o testpaths="$(WITH_KAFKA) tests/faults" $(ARGS)
 
 test-unit: $(VENV)/.installed ## rules and models, no Kafka
-	$(BIN)/python -m pytest -m "not integration and not faults and not cuda" $(ARGS)
+	$(PYTEST) -m "not integration and not faults and not cuda" --ignore=tests/integration --ignore=tests/faults \
+	  --ignore=tests/cuda $(SIDE_BY_SIDE) $(ARGS)
 
 test-integration: $(VENV)/.installed ## real workers on the embedded Apache Kafka
-	$(BIN)/python -m pytest -m integration $(ARGS)
+	$(PYTEST) -m integration -o testpaths="$(WITH_KAFKA)" $(ARGS)
 
 test-faults-quick: $(VENV)/.installed ## the part of test-faults that fits into minutes
-	$(BIN)/python -m pytest -m "faults and quick" $(ARGS)
+	$(PYTEST) -m "faults and quick" -o testpaths=tests/faults $(ARGS)
 
 test-faults: $(VENV)/.installed ## workers and brokers killed, frozen and cut off; about two hours
-	$(BIN)/python -m pytest -m faults $(ARGS)
+	$(PYTEST) -m faults -o testpaths=tests/faults $(ARGS)
 
 test-cuda: $(VENV)/.installed ## the model on a CUDA device against itself on the CPU
-	$(BIN)/python -m pytest -m cuda $(ARGS)
+	$(PYTEST) -m cuda -o testpaths=tests/cuda $(ARGS)
 
 lint: $(VENV)/.installed ## style, types, which room may import which, and links between documents
 	$(BIN)/ruff check .

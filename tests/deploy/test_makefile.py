@@ -1,4 +1,5 @@
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -41,3 +42,39 @@ def test_an_interpreter_that_is_too_old_or_missing_is_told_of(tmp_path: Path) ->
 
 def test_arguments_reach_the_command() -> None:
     assert "gliclass-worker demo --messages 5" in make("--dry-run", "demo", "ARGS=--messages 5").stdout
+
+
+def files_of_tests(*folders: str) -> dict[str, str]:
+    """Path below the root and text of every file of tests in these folders."""
+    files = [file for folder in folders for file in (ROOT / folder).rglob("test_*.py")]
+    return {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in files}
+
+
+def options(target: str) -> list[str]:
+    """What a target gives pytest, run after run."""
+    return shlex.split(make("--dry-run", target).stdout.replace("\\\n", " "))
+
+
+PARTS = [
+    ("integration", "test-integration"),
+    ("integration", "test"),
+    ("faults", "test-faults"),
+    ("faults", "test-faults-quick"),
+    ("faults", "test"),
+    ("cuda", "test-cuda"),
+]
+
+
+@pytest.mark.parametrize(("mark", "target"), PARTS)
+def test_a_part_is_looked_for_wherever_there_is_a_test_of_it(mark: str, target: str) -> None:
+    (found,) = [option.removeprefix("testpaths=") for option in options(target) if option.startswith("testpaths=")]
+    marked = [file for file, text in files_of_tests("tests").items() if re.search(rf"\bpytest\.mark\.{mark}\b", text)]
+    assert marked
+    assert [file for file in marked if not file.startswith(tuple(f"{path}/" for path in found.split()))] == []
+
+
+def test_no_unit_test_is_in_a_folder_that_the_unit_part_leaves_out() -> None:
+    left_out = [option.removeprefix("--ignore=") for option in options("test-unit") if option.startswith("--ignore=")]
+    assert left_out
+    marked = re.compile(r"^pytestmark = \[?pytest\.mark\.(integration|faults|cuda)\b", re.MULTILINE)
+    assert [file for file, text in files_of_tests(*left_out).items() if not marked.search(text)] == []

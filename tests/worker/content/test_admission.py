@@ -114,7 +114,9 @@ async def test_a_long_text_is_read_as_its_policy_says(admission: Admission, part
     assert len(message.encoded.passes) > len(message.policy.tasks)
 
 
-@pytest.mark.parametrize("timestamp_ms", [-1, 0, int((time.time() + 3600) * 1000)])
+@pytest.mark.parametrize(
+    "timestamp_ms", [-1, 0, int((time.time() + 3600) * 1000)], ids=["none", "zero", "an hour ahead"]
+)
 async def test_without_a_usable_time_the_budget_runs_from_now(
     admission: Admission, partition: Partition, timestamp_ms: int
 ):
