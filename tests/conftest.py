@@ -1,10 +1,15 @@
-"""Options of the fault suite, known wherever pytest is started from."""
+"""Options of the fault suite, known wherever pytest is started from, and the model of all workers under test."""
 
+import os
 import random
 from pathlib import Path
 
 import pytest
 from support.faults import report
+
+# For torch, which reads it once, and for every process that a test starts: on models this small, threads of one
+# operator mostly wait for each other, and on a busy machine for a processor.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,6 +20,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fault-report", metavar="FILE", help="append each fault run to FILE and print the matrix of it")
     group.addoption("--soak-minutes", type=float, default=5.0, help="length of the soak (default: 5)")
     group.addoption("--hostile-records", type=int, help="generated records without a broker (default: 20000)")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of which only the path through the worker matters."""
+    from support.tiny_checkpoint import write_tiny_checkpoint  # with torch, which not every test need wait for
+
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture="bi-encoder")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

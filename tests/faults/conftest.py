@@ -12,17 +12,14 @@ from support.faults import report
 from support.faults import run as runs
 from support.faults.cluster import Cluster
 from support.faults.run import Run
-from support.tiny_checkpoint import write_tiny_checkpoint
 
 Opener = Callable[..., AbstractAsyncContextManager[Run]]
 
 
 @pytest.fixture(scope="session")
 def fault_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Single-threaded workers that calibrate their device once for all tests, and do not touch the user's cache."""
+    """Workers that calibrate their device once for all tests, and do not touch the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("PYTHONUNBUFFERED", "1")
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
@@ -31,11 +28,6 @@ def fault_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 def cluster(fault_environment: None) -> Iterator[Cluster]:
     with Cluster() as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture="bi-encoder")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 from support.faults.cases import MODES
-from support.faults.forked_worker import TASKS_METRIC
+from support.faults.worker import TASKS_METRIC
 from support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3 * 3600)]

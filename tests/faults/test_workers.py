@@ -6,10 +6,11 @@ import signal
 import time
 
 import pytest
+from support.eventually import eventually
 from support.faults.cases import both_modes, sized
-from support.faults.forked_worker import commit_early
 from support.faults.history import Kind
 from support.faults.run import SECONDS_PER_TEXT, SESSION_SECONDS, Run
+from support.faults.worker import commit_early
 from support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -134,9 +135,11 @@ async def test_a_worker_that_commits_what_it_has_not_published_is_found_out(open
         run.slow_down(0.02)
         await run.oracle.write(1000)
         victim = run.worker()
-        async with asyncio.timeout(60):
-            while sum(run.observer.committed(run.input_topic).values()) < 100:
-                await asyncio.sleep(0.05)
+        await eventually(
+            lambda: run.observer.committed(run.input_topic),
+            lambda committed: sum(committed.values()) >= 100,
+            what="100 records committed",
+        )
         victim.kill()
         run.disturbances += 1
         run.slow_down()
@@ -152,9 +155,10 @@ def assigned(worker: WorkerProcess) -> float:
 
 async def wait_for_all_members(run: Run) -> None:
     """Wait until the workers have all partitions between them and each is a member of the group."""
-    async with asyncio.timeout(60):
-        while True:
-            ready = [worker for worker in run.workers if worker.get("/readyz")[0] == 200]
-            if len(ready) == len(run.workers) and sum(map(assigned, ready)) == run.partition_count:
-                return
-            await asyncio.sleep(0.2)
+
+    def members_and_partitions() -> tuple[int, float]:
+        ready = [worker for worker in run.workers if worker.get("/readyz")[0] == 200]
+        return len(ready), sum(map(assigned, ready))
+
+    everyone = (len(run.workers), run.partition_count)
+    await eventually(members_and_partitions, lambda seen: seen == everyone, what=f"members, partitions {everyone}")

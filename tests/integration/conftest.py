@@ -1,10 +1,9 @@
-"""One broker for the whole run: tests keep apart by unique topic and group names."""
+"""One broker for the whole run, and one that wants logins: tests keep apart by unique topic and group names."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from support.tiny_checkpoint import write_tiny_checkpoint
+from support.guarded_kafka import Guarded, guarded_kafka
 
 from worker.demo.local_kafka import LocalKafka
 
@@ -17,6 +16,7 @@ def kafka() -> Iterator[LocalKafka]:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model of which only the path through the worker matters."""
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture="bi-encoder")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """One that demands certificates, logins and rights."""
+    with guarded_kafka(tmp_path_factory.mktemp("certificates")) as running:
+        yield running

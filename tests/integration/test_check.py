@@ -1,10 +1,9 @@
 """The checks against a broker that demands certificates, logins and rights."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from support.guarded_kafka import PASSWORD, Guarded, guarded_kafka, login
+from support.guarded_kafka import PASSWORD, Guarded, login
 from support.kafka import Record, create_topic, produce, read_all, unique_name
 
 from schemas.settings import Settings
@@ -12,12 +11,6 @@ from worker.checks.kafka import check_kafka
 from worker.checks.result import CheckResult, Outcome
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    with guarded_kafka(tmp_path_factory.mktemp("certificates")) as guarded:
-        yield guarded
 
 
 class Topics(NamedTuple):

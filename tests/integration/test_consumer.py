@@ -9,11 +9,12 @@ from functools import partial
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
+from support.eventually import eventually
+from support.guarded_kafka import Guarded, login
 from support.kafka import Record as KafkaRecord
 from support.kafka import admin_client, committed_offsets, create_topic, produce, unique_name
 
 from schemas.kafka_settings import KafkaSettings
-from worker.demo.kafka_properties import Listener
 from worker.demo.local_kafka import LocalKafka
 from worker.errors import AssignmentTimeoutError, BrokerRefusalError, OffsetLostError
 from worker.in_flight.message import Result
@@ -168,9 +169,7 @@ async def test_without_a_committed_offset_the_settings_say_where_to_start(
     topic, group = await create_topic(kafka.bootstrap_servers), unique_name("group")
     await produce(kafka.bootstrap_servers, topic, [b"0", b"1", b"2"])
     member = await join(topic, group, auto_offset_reset=reset)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not member.partitions:
-            await asyncio.sleep(0.05)
+    await eventually(lambda: member.partitions, what="the member has its partition")
     await produce(kafka.bootstrap_servers, topic, [b"3"])
     assert (await fetch(member, 1))[0][1].offset == first
     assert skipped(member, topic) == first
@@ -246,11 +245,14 @@ async def test_of_a_topic_that_is_recreated_under_a_running_member_no_record_is_
     await member.commit()
     async with admin_client(kafka.bootstrap_servers) as admin:
         await admin.delete_topics([topic])
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while (await admin.create_topics([NewTopic(topic, 1, 1)])).to_object()["topic_errors"][0]["error_code"]:
-                await asyncio.sleep(0.1)
-        while (await admin.describe_topics([topic]))[0]["error_code"]:
-            await asyncio.sleep(0.1)
+        await eventually(
+            lambda: admin.create_topics([NewTopic(topic, 1, 1)]),
+            lambda answer: not answer.to_object()["topic_errors"][0]["error_code"],
+            what="the topic is created anew",
+        )
+        await eventually(
+            lambda: admin.describe_topics([topic]), lambda found: not found[0]["error_code"], what="the topic is there"
+        )
     await produce(kafka.bootstrap_servers, topic, [b"new 0", b"new 1", b"new 2"])
     try:
         fetched = await fetch(member, 3)
@@ -331,34 +333,19 @@ async def test_a_producer_that_does_not_start_in_time_ends_the_worker_with_its_o
             await member.failure()
 
 
-async def test_a_login_that_is_refused_ends_the_start_at_once():
-    login = Listener(
-        "SASL_PLAINTEXT",
-        {
-            "sasl.enabled.mechanisms": "SCRAM-SHA-256",
-            "scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-        },
+async def test_a_login_that_is_refused_ends_the_start_at_once(guarded: Guarded):
+    security = login("SASL_PLAINTEXT", "SCRAM-SHA-256", password="wrong")
+    settings = KafkaSettings.model_validate(
+        {"bootstrap_servers": [guarded.kafka.bootstrap("SASL")], "security": security}
     )
-    with LocalKafka(scram_users={"worker": "secret"}, listeners={"LOGIN": login}) as secured:
-        settings = KafkaSettings.model_validate(
-            {
-                "bootstrap_servers": [secured.bootstrap("LOGIN")],
-                "security": {
-                    "protocol": "SASL_PLAINTEXT",
-                    "sasl_mechanism": "SCRAM-SHA-256",
-                    "username": "worker",
-                    "password": "wrong",
-                },
-            }
-        )
-        create = partial(AIOKafkaConsumer, **consumer_options(settings))
-        member = GroupConsumer(
-            create,
-            ["topic"],
-            settings,
-            Metrics(),
-            publisher=PUBLISHER,
-            stream=IDLE,
-        )
-        with pytest.raises(BrokerRefusalError, match="username and password"):
-            await member.start()
+    create = partial(AIOKafkaConsumer, **consumer_options(settings))
+    member = GroupConsumer(
+        create,
+        ["topic"],
+        settings,
+        Metrics(),
+        publisher=PUBLISHER,
+        stream=IDLE,
+    )
+    with pytest.raises(BrokerRefusalError, match="username and password"):
+        await member.start()

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.faults.forked_worker import ForkedProcess
-from support.kafka import committed_offsets, metadata_of_offsets
+from support.kafka import metadata_of_offsets
 from support.sabotage import POISON, poisonous_text, sabotaged
-from support.stream import Outcome, Stream
+from support.stream import Stream
 from support.worker_process import WorkerProcess
 
 from worker.demo.local_kafka import LocalKafka
@@ -24,13 +23,6 @@ async def stream(kafka: LocalKafka, tmp_path: Path, checkpoint: Path) -> Stream:
     return await Stream.create(kafka.bootstrap_servers, tmp_path, checkpoint, partitions=2)
 
 
-async def all_done(stream: Stream, count: int) -> Outcome:
-    async with asyncio.timeout(120):
-        while sum((await committed_offsets(stream.bootstrap_servers, stream.group)).values()) < count:
-            await asyncio.sleep(0.3)
-    return await stream.outcome(count)
-
-
 @pytest.mark.parametrize("delivery", GUARANTEES, ids=lambda delivery: delivery["guarantee"])
 async def test_a_record_that_kills_the_process_is_found_and_its_neighbours_are_classified(
     stream: Stream, delivery: dict[str, Any]
@@ -43,9 +35,9 @@ async def test_a_record_that_kills_the_process_is_found_and_its_neighbours_are_c
         with WorkerProcess(stream.folder, settings, f"crash-{number}", sabotaged(poisonous_text)) as worker:
             assert await asyncio.to_thread(worker.wait, 90) == -signal.SIGKILL
     with WorkerProcess(stream.folder, settings, "last", sabotaged(poisonous_text)) as worker:
-        outcome = await all_done(stream, len(ids) + 1)
+        outcome = await stream.all_done(len(ids) + 1)
         ids += await stream.produce_messages(50, first=200)
-        outcome = await all_done(stream, len(ids) + 1)
+        outcome = await stream.all_done(len(ids) + 1)
         assert await asyncio.to_thread(worker.terminate) == 0
     assert outcome.reasons == {"crashed_worker": 1}
     assert {*ids, poison} == set(outcome.ids)
@@ -59,17 +51,15 @@ async def test_a_record_that_kills_the_process_is_found_and_its_neighbours_are_c
 async def test_an_orderly_stop_and_a_replica_that_joins_are_no_crashes(stream: Stream, delivery: dict[str, Any]):
     ids = await stream.produce_messages(1500, text="with a text that takes the model a little while " * 8)
     settings = stream.settings(delivery=delivery)
-    with WorkerProcess(stream.folder, settings, "stopped", launch=ForkedProcess) as worker:
+    with WorkerProcess(stream.folder, settings, "stopped") as worker:
         await stream.outcome(100)
         assert await asyncio.to_thread(worker.terminate) == 0
-    with WorkerProcess(stream.folder, settings, "first", launch=ForkedProcess) as first:
+    with WorkerProcess(stream.folder, settings, "first") as first:
         await stream.outcome(200)
-        with WorkerProcess(stream.folder, settings, "second", launch=ForkedProcess) as second:
-            async with asyncio.timeout(90):
-                while second.metric("gliclass_assigned_partitions") != 1:
-                    await asyncio.sleep(0.2)
+        with WorkerProcess(stream.folder, settings, "second") as second:
+            await second.assigned(1)
             assert await asyncio.to_thread(second.terminate) == 0
-        outcome = await all_done(stream, len(ids))
+        outcome = await stream.all_done(len(ids))
         assert await asyncio.to_thread(first.terminate) == 0
         assert "without giving this partition back" not in worker.log + first.log + second.log
     assert outcome.ids == dict.fromkeys(ids, 1)

@@ -1,15 +1,16 @@
 """The demo from end to end, on a model small enough that only delivery is at stake."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from support.tiny_checkpoint import write_tiny_checkpoint
+from support.eventually import eventually
+from support.kafka import admin_client
 
 from worker.demo.local_kafka import LocalKafka
 from worker.demo.options import DemoOptions
@@ -17,11 +18,6 @@ from worker.demo.run import run_demo
 from worker.errors import ExitStatus
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("model"), architecture="bi-encoder")
 
 
 def test_two_replicas_classify_everything_once_and_leave_no_topic_behind(
@@ -45,7 +41,10 @@ def test_two_replicas_classify_everything_once_and_leave_no_topic_behind(
     assert report["dead_lettered"] > 0
     assert (report["lost"], report["duplicates"]) == (0, 0)
     assert "messages in" in capsys.readouterr().out
-    assert not [topic for topic in _topics(kafka) if topic.startswith("gliclass-demo-")]
+    no_topic_left = eventually(
+        lambda: _topics_of_the_demo(kafka), lambda topics: not topics, what="no topic left behind", timeout_seconds=20
+    )
+    asyncio.run(no_topic_left)
 
 
 def test_an_unreachable_kafka_is_an_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,18 +106,6 @@ def _worker_of(parent: int) -> int:
     raise AssertionError("no worker process")
 
 
-def _topics(kafka: LocalKafka) -> list[str]:
-    import asyncio
-
-    from support.kafka import admin_client
-
-    async def names() -> list[str]:
-        async with admin_client(kafka.bootstrap_servers) as admin:
-            return await admin.list_topics()
-
-    deadline = time.monotonic() + 20
-    while True:
-        found = asyncio.run(names())
-        if time.monotonic() > deadline or not [name for name in found if name.startswith("gliclass-demo-")]:
-            return found
-        time.sleep(0.2)
+async def _topics_of_the_demo(kafka: LocalKafka) -> list[str]:
+    async with admin_client(kafka.bootstrap_servers) as admin:
+        return [name for name in await admin.list_topics() if name.startswith("gliclass-demo-")]

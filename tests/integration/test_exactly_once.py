@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from support.eventually import eventually
 from support.kafka import committed_offsets, create_topic, read_all, unique_name
 from support.records import consumer_record
-from support.stream import Outcome, Stream, assert_key_order
-from support.worker_process import WorkerProcess
+from support.stream import Stream, assert_key_order
+from support.worker_process import WorkerProcess, from_command_line
 
 from schemas.kafka_settings import KafkaSettings
 from worker.demo.local_kafka import LocalKafka
@@ -35,14 +36,6 @@ async def stream(kafka: LocalKafka, tmp_path: Path, checkpoint: Path) -> Stream:
     return await Stream.create(kafka.bootstrap_servers, tmp_path, checkpoint)
 
 
-async def all_done(stream: Stream, count: int) -> Outcome:
-    """Everything that was written, once the group's offsets have passed every input."""
-    async with asyncio.timeout(150):
-        while sum((await committed_offsets(stream.bootstrap_servers, stream.group)).values()) < count:
-            await asyncio.sleep(0.3)
-    return await stream.outcome(count)
-
-
 async def test_each_input_comes_out_once_through_kill_9_dead_letters_included(stream: Stream):
     ids = await stream.produce_messages(50, tenant="nobody")
     ids += await stream.produce_messages(2000, first=50, text=LONG_TEXT)
@@ -51,8 +44,8 @@ async def test_each_input_comes_out_once_through_kill_9_dead_letters_included(st
         with WorkerProcess(stream.folder, settings, f"killed-{number}") as worker:
             await stream.outcome(until)
             worker.kill()
-    with WorkerProcess(stream.folder, settings, "last") as worker:
-        outcome = await all_done(stream, len(ids))
+    with WorkerProcess(stream.folder, settings, "last", from_command_line) as worker:
+        outcome = await stream.all_done(len(ids))
         assert await asyncio.to_thread(worker.terminate) == 0
     assert outcome.ids == dict.fromkeys(ids, 1)
     assert outcome.reasons == {"tenant_unknown": 50}
@@ -68,7 +61,7 @@ async def test_a_frozen_worker_that_wakes_up_adds_nothing_to_what_its_successor_
         with WorkerProcess(stream.folder, settings, "successor") as successor:
             await stream.outcome(800)
             frozen.send(signal.SIGCONT)
-            outcome = await all_done(stream, len(ids))
+            outcome = await stream.all_done(len(ids))
             assert await asyncio.to_thread(successor.terminate) == 0
         assert await asyncio.to_thread(frozen.terminate) == 0
     assert outcome.ids == dict.fromkeys(ids, 1)
@@ -80,12 +73,10 @@ async def test_replicas_that_come_and_go_repeat_nothing(stream: Stream):
     with WorkerProcess(stream.folder, settings, "first") as first:
         await stream.outcome(100)
         with WorkerProcess(stream.folder, settings, "second") as second:
-            async with asyncio.timeout(60):
-                while second.metric("gliclass_assigned_partitions") != 2:
-                    await asyncio.sleep(0.2)
+            await second.assigned(2)
             ids += await stream.produce_messages(500, first=2000)
             assert await asyncio.to_thread(second.terminate) == 0
-        outcome = await all_done(stream, len(ids))
+        outcome = await stream.all_done(len(ids))
         assert await asyncio.to_thread(first.terminate) == 0
     assert outcome.ids == dict.fromkeys(ids, 1)
     assert_key_order(outcome.outputs)
@@ -143,9 +134,7 @@ async def test_the_offset_moves_with_the_outputs(owners: Owners):
     assert all(result.acknowledged for result in results)
     await publisher.publish(owners.partition, owners.results(3))
     assert await owners.written() == [b"0", b"1", b"2", b"3"]
-    async with asyncio.timeout(10):
-        while await owners.committed() != 4:
-            await asyncio.sleep(0.05)
+    await eventually(owners.committed, lambda offset: offset == 4, what="offset 4 committed", timeout_seconds=10)
 
 
 async def test_a_producer_that_does_not_start_in_time_is_named_with_the_setting(owners: Owners):

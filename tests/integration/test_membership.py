@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.faults.forked_worker import ForkedProcess
 from support.stream import Stream
 from support.worker_process import WorkerProcess
 
@@ -27,23 +26,17 @@ def instance(stream: Stream, name: str, session_timeout_seconds: float = SESSION
     return settings
 
 
-async def assigned(worker: WorkerProcess, partitions: int) -> None:
-    async with asyncio.timeout(90):
-        while worker.metric("gliclass_assigned_partitions") != partitions:
-            await asyncio.sleep(0.2)
-
-
 async def test_a_static_member_that_restarts_moves_no_partition_of_the_others(stream: Stream):
     with (
-        WorkerProcess(stream.folder, instance(stream, "a", 60), "a", launch=ForkedProcess) as first,
-        WorkerProcess(stream.folder, instance(stream, "b", 60), "b", launch=ForkedProcess) as second,
+        WorkerProcess(stream.folder, instance(stream, "a", 60), "a") as first,
+        WorkerProcess(stream.folder, instance(stream, "b", 60), "b") as second,
     ):
-        await assigned(first, 1)
-        await assigned(second, 1)
+        await first.assigned(1)
+        await second.assigned(1)
         rebalances = first.log.count("partitions assigned")
         assert await asyncio.to_thread(second.terminate) == 0
         second.start()
-        await assigned(second, 1)
+        await second.assigned(1)
         ids = await stream.produce_messages(100)
         assert (await stream.outcome(100)).ids == dict.fromkeys(ids, 1)
         assert first.log.count("partitions assigned") == rebalances
@@ -52,10 +45,10 @@ async def test_a_static_member_that_restarts_moves_no_partition_of_the_others(st
 
 
 async def test_of_two_processes_with_one_instance_id_the_second_ends_with_the_reason(stream: Stream):
-    with WorkerProcess(stream.folder, instance(stream, "same"), "settled", launch=ForkedProcess) as settled:
-        await assigned(settled, 2)
+    with WorkerProcess(stream.folder, instance(stream, "same"), "settled") as settled:
+        await settled.assigned(2)
         await asyncio.sleep(2 * SESSION_SECONDS)
-        with WorkerProcess(stream.folder, instance(stream, "same"), "rival", launch=ForkedProcess) as rival:
+        with WorkerProcess(stream.folder, instance(stream, "same"), "rival") as rival:
             assert await asyncio.to_thread(rival.wait, 120) == 1
             assert "both have kafka.group_instance_id 'same'" in rival.log
         ids = await stream.produce_messages(100)

@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
+from support.forked_process import run_forked
 from support.kafka import Record, create_topic, produce, read_all
 
 from schemas.kafka_settings import KafkaSettings
@@ -131,8 +131,7 @@ def test_the_command_lists_shows_exports_and_replays(
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "worker.cli", "dead-letters", *arguments, "-c", str(tmp_path / "config.yaml")]
-        return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+        return run_forked(tmp_path, "dead-letters", *arguments, "-c", str(tmp_path / "config.yaml"))
 
     listed = command("list", "--since", "1970-01-01T00:00:06")
     assert listed.returncode == 0, listed.stderr

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import structlog
-from support.faults.forked_worker import ForkedProcess
-from support.guarded_kafka import PASSWORD, Guarded, Operation, Resource, guarded_kafka, login
+from support.eventually import eventually
+from support.forked_process import forked_worker
+from support.guarded_kafka import PASSWORD, Guarded, Operation, Resource, login
 from support.kafka import committed_offsets
 from support.stream import Stream
-from support.worker_process import WorkerProcess
+from support.worker_process import Launch, WorkerProcess, from_command_line
 
 from schemas.settings import Settings
 from worker.app import run_worker
@@ -21,12 +22,6 @@ from worker.app import run_worker
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 REFUSED_WITHIN_SECONDS = 20
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    with guarded_kafka(tmp_path_factory.mktemp("certificates")) as guarded:
-        yield guarded
 
 
 @pytest.fixture
@@ -53,9 +48,11 @@ def logging_as_it_was() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize(
+    ("guarantee", "launch"), [("at_least_once", from_command_line), ("exactly_once", forked_worker)]
+)
 async def test_messages_flow_over_tls_with_a_login_and_the_password_shows_nowhere(
-    guarded: Guarded, stream: Stream, guarantee: str
+    guarded: Guarded, stream: Stream, guarantee: str, launch: Launch
 ):
     security = login("SASL_SSL", "SCRAM-SHA-512", ca_file="ca")
     password_file = stream.folder / "password"
@@ -64,7 +61,7 @@ async def test_messages_flow_over_tls_with_a_login_and_the_password_shows_nowher
     settings["delivery"] = {"guarantee": guarantee, "transaction_timeout_seconds": 10}
     settings["telemetry"] = {"log_level": "debug"}
     ids = await stream.produce_messages(20)
-    with WorkerProcess(stream.folder, settings) as worker:
+    with WorkerProcess(stream.folder, settings, launch=launch) as worker:
         assert (await stream.outcome(20)).ids == dict.fromkeys(ids, 1)
         seen = [worker.get(path)[1] for path in ("/", "/livez", "/readyz", "/metrics")]
         seen.append(Path(f"/proc/{worker.pid}/cmdline").read_text())
@@ -75,7 +72,7 @@ async def test_messages_flow_over_tls_with_a_login_and_the_password_shows_nowher
 async def test_messages_flow_with_a_client_certificate(guarded: Guarded, stream: Stream):
     certificate = {"protocol": "SSL", "ca_file": "ca", "certificate_file": "certificate", "key_file": "key"}
     ids = await stream.produce_messages(20)
-    with WorkerProcess(stream.folder, secured(guarded, stream, "MUTUAL", certificate), launch=ForkedProcess) as worker:
+    with WorkerProcess(stream.folder, secured(guarded, stream, "MUTUAL", certificate)) as worker:
         assert (await stream.outcome(20)).ids == dict.fromkeys(ids, 1)
         assert await asyncio.to_thread(worker.terminate) == 0
 
@@ -132,10 +129,12 @@ async def test_a_dead_letter_topic_that_is_denied_stops_the_partition_and_readin
     ids += await stream.produce_messages(1, first=5, tenant="nobody")
     ids += await stream.produce_messages(5, first=6)
     security = login("SASL_PLAINTEXT", "SCRAM-SHA-256", username="stranger")
-    with WorkerProcess(stream.folder, secured(guarded, stream, "SASL", security), launch=ForkedProcess) as worker:
-        async with asyncio.timeout(60):
-            while stream.dead_letter_topic not in worker.get("/readyz")[1]:
-                await asyncio.sleep(0.2)
+    with WorkerProcess(stream.folder, secured(guarded, stream, "SASL", security)) as worker:
+        await eventually(
+            lambda: worker.get("/readyz")[1],
+            lambda body: stream.dead_letter_topic in body,
+            what="the topic that holds it up is named",
+        )
         assert "TopicAuthorizationFailed" in worker.get("/readyz")[1]
         assert max((await committed_offsets(stream.bootstrap_servers, stream.group)).values(), default=0) <= 5
         await guarded.allow(Resource.TOPIC, stream.dead_letter_topic, Operation.WRITE)

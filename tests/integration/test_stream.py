@@ -9,20 +9,15 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.producer import message_accumulator, producer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from support.eventually import eventually
 from support.header_names import RawName
 from support.kafka import Record, create_topic, produce, wait_for_committed
 from support.stream import POLICIES, Stream, assert_key_order
-from support.tiny_checkpoint import write_tiny_checkpoint
-from support.worker_process import WorkerProcess
+from support.worker_process import WorkerProcess, from_command_line
 
 from worker.demo.local_kafka import LocalKafka
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture="bi-encoder")
 
 
 @pytest.fixture
@@ -32,7 +27,7 @@ async def stream(kafka: LocalKafka, tmp_path: Path, checkpoint: Path) -> Stream:
 
 async def test_every_message_comes_out_once_in_key_order_and_is_committed(stream: Stream):
     ids = await stream.produce_messages(500)
-    with WorkerProcess(stream.folder, stream.settings()) as worker:
+    with WorkerProcess(stream.folder, stream.settings(), launch=from_command_line) as worker:
         outcome = await stream.outcome(500)
         assert await asyncio.to_thread(worker.terminate) == 0
     assert outcome.ids == dict.fromkeys(ids, 1)
@@ -178,9 +173,7 @@ async def test_replicas_share_the_partitions_while_messages_flow_and_lose_nothin
                 ids += await stream.produce_messages(100, first=300 + 100 * batch)
                 await asyncio.sleep(0.3)
             await asyncio.to_thread(second.wait_ready)
-            async with asyncio.timeout(60):
-                while second.metric("gliclass_assigned_partitions") != 2:
-                    await asyncio.sleep(0.2)
+            await second.assigned(2)
             ids += await stream.produce_messages(200, first=1300)
             await stream.outcome(len(ids))
             assert second.metric("gliclass_messages_classified_total") > 0
@@ -199,8 +192,7 @@ async def test_after_kill_9_nothing_is_lost_and_what_is_repeated_has_the_same_id
         await stream.outcome(200)
         worker.kill()
     with WorkerProcess(stream.folder, settings, "restarted"):
-        await wait_for_committed_total(stream, len(ids))
-        outcome = await stream.outcome(len(ids))
+        outcome = await stream.all_done(len(ids))
     assert set(outcome.ids) == set(ids)
     decisions: dict[str, bytes | None] = {}
     for record, value in zip(outcome.outputs, outcome.values, strict=True):
@@ -228,8 +220,7 @@ async def test_a_second_signal_leaves_at_once_without_committing_what_is_unpubli
         worker.send(signal.SIGTERM)
         assert worker.wait() in (0, 70)
     with WorkerProcess(stream.folder, stream.settings(), "continued"):
-        await wait_for_committed_total(stream, len(ids))
-        outcome = await stream.outcome(len(ids))
+        outcome = await stream.all_done(len(ids))
     assert set(outcome.ids) == set(ids)
 
 
@@ -239,9 +230,7 @@ async def test_a_changed_policy_takes_effect_without_restart_and_a_bad_one_is_re
         await stream.produce_messages(1)
         before = (await stream.outcome(1)).values[0]
         stream.policy_file.write_text("tenants: {shop: {tasks: {queue: {mode: single, labels: spam}}}}")
-        async with asyncio.timeout(30):
-            while "policies refused" not in worker.log:
-                await asyncio.sleep(0.1)
+        await eventually(lambda: "policies refused" in worker.log, what="policies refused")
         assert "tenants.shop.tasks.queue.labels" in worker.log
         await stream.produce_messages(1, first=1)
         still = (await stream.outcome(2)).values
@@ -249,9 +238,7 @@ async def test_a_changed_policy_takes_effect_without_restart_and_a_bad_one_is_re
         changed = json.loads(json.dumps(POLICIES))
         changed["tenants"]["shop"]["tasks"]["queue"]["labels"] = ["refund", "praise"]
         stream.write_policies(changed)
-        async with asyncio.timeout(30):
-            while "policies loaded" not in worker.log:
-                await asyncio.sleep(0.1)
+        await eventually(lambda: "policies loaded" in worker.log, what="policies loaded")
         await stream.produce_messages(1, first=2)
         after = next(value for value in (await stream.outcome(3)).values if value["payload"]["number"] == 2)
         assert after["policy_version"] != before["policy_version"]
@@ -293,10 +280,13 @@ async def test_a_flood_of_dead_letters_stops_the_worker_and_loses_nothing(stream
         assert await asyncio.to_thread(worker.wait) == 1
         assert "became dead letters within 300 s (of late: tenant_unknown)" in worker.log
     with WorkerProcess(stream.folder, stream.settings(delivery={"flood_share": 1}), "allowed"):
-        async with asyncio.timeout(90):
-            # What the first worker had published counts too: so many records may come out before every input has.
-            while set((await stream.outcome(len(ids))).ids) != set(ids):
-                await asyncio.sleep(0.5)
+        # What the first worker had published counts too: so many records may come out before every input has.
+        await eventually(
+            lambda: stream.outcome(len(ids)),
+            lambda outcome: set(outcome.ids) == set(ids),
+            what="every input has come out",
+            timeout_seconds=90,
+        )
 
 
 async def test_a_worker_outlives_a_broker_restart(tmp_path: Path, checkpoint: Path):
@@ -319,9 +309,7 @@ async def test_a_worker_outlives_a_broker_restart(tmp_path: Path, checkpoint: Pa
 async def test_a_worker_waits_for_brokers_that_are_away_and_still_stops_when_asked(stream: Stream):
     settings = stream.settings(kafka={**stream.settings()["kafka"], "bootstrap_servers": ["127.0.0.1:9"]})
     with WorkerProcess(stream.folder, settings) as worker:
-        async with asyncio.timeout(60):
-            while "waiting for the brokers" not in worker.log:
-                await asyncio.sleep(0.2)
+        await eventually(lambda: "waiting for the brokers" in worker.log, what="it says that it waits")
         assert worker.get("/readyz")[0] == 503
         assert await asyncio.to_thread(worker.terminate) == 0
 
@@ -331,12 +319,3 @@ async def test_a_topic_that_does_not_exist_ends_the_start_with_its_name(stream: 
     with WorkerProcess(stream.folder, settings) as worker:
         assert await asyncio.to_thread(worker.wait) == 2
         assert "no-such-topic" in worker.log
-
-
-async def wait_for_committed_total(stream: Stream, count: int) -> None:
-    """Wait until the group's committed offsets add up to `count`: every input is done."""
-    from support.kafka import committed_offsets
-
-    async with asyncio.timeout(120):
-        while sum((await committed_offsets(stream.bootstrap_servers, stream.group)).values()) < count:
-            await asyncio.sleep(0.3)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.faults.forked_worker import ForkedProcess
+from support.eventually import eventually
 from support.sabotage import blocked_loop, no_batches, sabotaged
 from support.stream import Stream
 from support.worker_process import WorkerProcess
@@ -39,7 +39,7 @@ async def test_a_worker_that_stands_still_ends_itself_and_shows_where_it_stood(
         assert await asyncio.to_thread(worker.wait, 90) == 70
         assert cause in worker.log
         assert stack in worker.log
-    with WorkerProcess(stream.folder, impatient(stream), "restarted", launch=ForkedProcess) as worker:
+    with WorkerProcess(stream.folder, impatient(stream), "restarted") as worker:
         assert (await stream.outcome(3)).ids == dict.fromkeys(ids, 1)
         assert await asyncio.to_thread(worker.terminate) == 0
 
@@ -47,13 +47,11 @@ async def test_a_worker_that_stands_still_ends_itself_and_shows_where_it_stood(
 async def test_brokers_that_are_away_for_longer_than_a_standstill_are_waited_for(tmp_path: Path, checkpoint: Path):
     with LocalKafka() as kafka:
         stream = await Stream.create(kafka.bootstrap_servers, tmp_path, checkpoint)
-        with WorkerProcess(stream.folder, impatient(stream), launch=ForkedProcess) as worker:
+        with WorkerProcess(stream.folder, impatient(stream)) as worker:
             ids = await stream.produce_messages(2000, text="with a text that takes the model a little while " * 8)
             await stream.outcome(100)
             await asyncio.to_thread(kafka.kill_broker, 1)
-            async with asyncio.timeout(30):
-                while worker.get("/readyz")[0] != 503:
-                    await asyncio.sleep(0.2)
+            await eventually(lambda: worker.get("/readyz"), lambda answer: answer[0] == 503, what="not ready any more")
             await asyncio.sleep(15)
             assert worker.get("/livez")[0] == 200
             own = [event for event in worker.events if event.get("logger", "").startswith("worker.")]
@@ -71,7 +69,7 @@ async def test_a_stop_while_the_brokers_are_away_ends_within_its_budget(tmp_path
         stream = await Stream.create(kafka.bootstrap_servers, tmp_path, checkpoint)
         settings = impatient(stream)
         settings["delivery"] |= {"drain_budget_seconds": 6, "publish_floor_seconds": 2}
-        with WorkerProcess(stream.folder, settings, launch=ForkedProcess) as worker:
+        with WorkerProcess(stream.folder, settings) as worker:
             await stream.produce_messages(2000, text="with a text that takes the model a little while " * 8)
             await stream.outcome(100)
             await asyncio.to_thread(kafka.kill_broker, 1)

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from support.faults.forked_worker import ForkedProcess
+from support.forked_process import ForkedProcess, forked_worker
 
 POISON = "text that kills the process"
 
 
 def sabotaged(fault: Callable[[], None]) -> Callable[[Path, Path], ForkedProcess]:
     """How `WorkerProcess` launches a worker with a fault of this module."""
-    return partial(ForkedProcess, prepare=fault)
+    return partial(forked_worker, prepare=fault)
 
 
 def no_batches() -> None:

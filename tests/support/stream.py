@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import yaml
 from aiokafka import ConsumerRecord
-from support.kafka import Record, create_topic, produce, read_all, unique_name, wait_for_records
+from support.eventually import eventually
+from support.kafka import Record, committed_offsets, create_topic, produce, read_all, unique_name, wait_for_records
 
 LARGEST_INPUT_BYTES = 12 * 1024 * 1024
 
@@ -124,6 +125,16 @@ class Stream:
         ]
         written = await produce(self.bootstrap_servers, self.input_topic, records)
         return [f"{each.topic}-{each.partition}-{each.offset}" for each in written]
+
+    async def all_done(self, count: int, timeout_seconds: float = 150) -> Outcome:
+        """Everything that was written, once the group's offsets add up to `count`: every input is done."""
+        await eventually(
+            lambda: committed_offsets(self.bootstrap_servers, self.group),
+            lambda offsets: sum(offsets.values()) >= count,
+            what=f"{count} records committed",
+            timeout_seconds=timeout_seconds,
+        )
+        return await self.outcome(count)
 
     async def outcome(self, count: int, timeout_seconds: float = 90) -> Outcome:
         """Wait until output and dead letters hold `count` records together; then everything that is there."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
+from support.eventually import POLL_SECONDS, eventually
+from support.forked_process import forked_worker
 
 from worker.demo.kafka_properties import free_ports
 
@@ -33,9 +35,13 @@ class Process(Protocol):
     def kill(self) -> None: ...
 
 
+Launch = Callable[[Path, Path], Process]
+"""Starts a worker, given its settings file and the file for its log."""
+
+
 def from_command_line(config_file: Path, log_file: Path) -> Process:
-    """A worker from the command line, as users start it."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    """A worker from the command line, as users start it: every suite has one, for what a fork cannot show."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with log_file.open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "worker.cli", "run", "--config", str(config_file)],
@@ -46,14 +52,17 @@ def from_command_line(config_file: Path, log_file: Path) -> Process:
 
 
 class WorkerProcess:
-    """`gliclass-worker run` with a settings file of its own. Use as a context manager: it is killed at the end."""
+    """`gliclass-worker run` with a settings file of its own. Use as a context manager: it is killed at the end.
+
+    It is forked, which saves it ten seconds of imports, unless `launch` says otherwise.
+    """
 
     def __init__(
         self,
         folder: Path,
         settings: Mapping[str, Any],
         name: str = "worker",
-        launch: Callable[[Path, Path], Process] = from_command_line,
+        launch: Launch = forked_worker,
     ) -> None:
         self._launch = launch
         self.port = free_ports(1)[0]
@@ -115,7 +124,7 @@ class WorkerProcess:
                 f"the worker ended with {self._process.returncode}:\n{self.log[-4000:]}"
             )
             assert time.monotonic() < until, f"not ready: {self.get('/readyz')}\n{self.log[-4000:]}"
-            time.sleep(0.1)
+            time.sleep(POLL_SECONDS)
         return self
 
     def metric(self, name: str, **labels: str) -> float:
@@ -127,6 +136,15 @@ class WorkerProcess:
             if series.partition("{")[0] == name and all(label in series for label in wanted):
                 total += float(value)
         return total
+
+    async def assigned(self, partitions: int, timeout_seconds: float = READY_SECONDS) -> None:
+        """Wait until it has so many partitions."""
+        await eventually(
+            lambda: self.metric("gliclass_assigned_partitions"),
+            lambda number: number == partitions,
+            what=f"{partitions} partitions of {self.log_file.stem}",
+            timeout_seconds=timeout_seconds,
+        )
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None

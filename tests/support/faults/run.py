@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 from aiokafka.errors import KafkaError
 from support.faults.cluster import Cluster
-from support.faults.forked_worker import ForkedProcess, slow_down
 from support.faults.history import Anomaly, History, Input, Output, check
 from support.faults.observer import Observer, parse_input, parse_output
 from support.faults.oracle import Oracle, Value, ticket
 from support.faults.report import Row
+from support.faults.worker import fault_worker, slow_down
 from support.kafka import create_topic, read_all, unique_name
 from support.stream import POLICIES
 from support.worker_process import WorkerProcess
@@ -93,7 +93,7 @@ class Run:
     def worker(self, listener: str | None = None, **groups: dict[str, Any]) -> WorkerProcess:
         """Start one more worker; it is killed at the end of the run if it still lives then."""
         name, settings = f"worker-{len(self.workers) + 1}", self.settings(listener, **groups)
-        started = WorkerProcess(self.folder, settings, name, ForkedProcess).start()
+        started = WorkerProcess(self.folder, settings, name, fault_worker).start()
         self.workers.append(started)
         return started
 
