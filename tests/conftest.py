@@ -1,11 +1,16 @@
-"""Options of the fault suite, known wherever pytest is started from, and the model of all workers under test."""
+"""Options of the fault suite, known wherever pytest is started from, the model of all workers under test, and
+hypothesis without deadlines: no test asserts how long something took."""
 
 import os
 import random
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.faults import report
+
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 # For torch, which reads it once, and for every process that a test starts: on models this small, threads of one
 # operator mostly wait for each other, and on a busy machine for a processor.

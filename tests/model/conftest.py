@@ -1,7 +1,7 @@
-"""Hypothesis without deadlines (no test asserts a duration) and with torch's random numbers under its control."""
+"""Torch's random numbers under the control of hypothesis."""
 
 import torch
-from hypothesis import register_random, settings
+from hypothesis import register_random
 
 
 class TorchRandom:
@@ -19,5 +19,3 @@ class TorchRandom:
 
 torch_random = TorchRandom()
 register_random(torch_random)
-settings.register_profile("model", deadline=None)
-settings.load_profile("model")

@@ -43,7 +43,7 @@ def test_rows_without_a_true_label_say_nothing_about_a_softmax() -> None:
     assert fit_scaling(more, none, multi_label=False) == fit_scaling(logits, truth, multi_label=False)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_no_rows_can_drive_the_parameters_to_nonsense(seed: int, multi_label: bool) -> None:
     generator = np.random.default_rng(seed)
@@ -67,7 +67,7 @@ def test_without_rows_the_prior_leaves_the_model_as_it_is() -> None:
     assert scaling == Scaling(1.0, 0.0)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 1000))
 def test_twenty_rows_do_not_make_unseen_rows_much_worse(seed: int) -> None:
     logits, truth = _multi(20, 1.0, 0.0, seed)
@@ -104,7 +104,7 @@ def test_a_rare_label_borrows_the_common_threshold() -> None:
     assert abs(rare - often) < 0.05
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.sampled_from([0.5, 0.8, 0.95]))
 def test_a_precision_goal_is_met_on_the_rows_it_was_fitted_to(seed: int, minimum: float) -> None:
     logits, truth = _multi(60, 2.0, -1.0, seed)
@@ -116,7 +116,7 @@ def test_a_precision_goal_is_met_on_the_rows_it_was_fitted_to(seed: int, minimum
             assert (chosen & truth)[:, label].sum() >= minimum * chosen[:, label].sum()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.sampled_from([0.5, 0.8, 1.0]))
 def test_a_recall_goal_is_met_on_the_rows_it_was_fitted_to(seed: int, minimum: float) -> None:
     logits, truth = _multi(60, 2.0, -1.0, seed)

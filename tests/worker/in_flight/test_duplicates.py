@@ -80,4 +80,4 @@ class EveryMessageGetsItsScore(RuleBasedStateMachine):
 
 
 TestEveryMessageGetsItsScore = EveryMessageGetsItsScore.TestCase
-TestEveryMessageGetsItsScore.settings = settings(deadline=None, max_examples=50)
+TestEveryMessageGetsItsScore.settings = settings(max_examples=50)

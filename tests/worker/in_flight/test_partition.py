@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 from aiokafka import ConsumerRecord
+from support.records import consumer_record
 
 from schemas.records import DeadLetterReason
 from worker.in_flight.message import Result
