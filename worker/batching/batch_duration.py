@@ -40,8 +40,6 @@ class BatchDuration:
         """The duration chosen; 0 before anything arrived."""
         self.load = 0.0
         """Arriving device seconds per second, fixed cost not counted, over about the last five seconds."""
-        self.seconds_per_message = 0.0
-        """Device seconds of a recent message, without its share of the fixed cost."""
         self._places: dict[str, int] = {}
         self._weights: list[float] = []
         self._new_messages: list[int] = []
@@ -101,9 +99,7 @@ class BatchDuration:
         self._mean_seconds = (new[1] / new[0]).tolist()
         elapsed = now - self._started if self._started is not None else 0.0
         window_seconds = RATE_SECONDS * (1 - math.exp(-max(elapsed, UPDATE_SECONDS) / RATE_SECONDS))
-        messages, device_seconds, _ = new.sum(axis=1).tolist()
-        self.load = device_seconds / window_seconds
-        self.seconds_per_message = device_seconds / messages if messages else 0.0
+        self.load = float(new[1].sum()) / window_seconds
 
     def _choose(self, now: float, fixed_seconds: float, longest_seconds: float, residual_quantile: float) -> None:
         messages, device_seconds, budgets = self._decayed
