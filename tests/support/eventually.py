@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 POLL_SECONDS = 0.03
 LONGEST_SHOWN = 2000
@@ -24,12 +24,12 @@ async def eventually(
     what is waited for.
     """
     last = "nothing"
+    limit = asyncio.timeout(timeout_seconds)
     try:
-        async with asyncio.timeout(timeout_seconds) as limit:
+        async with limit:
             while True:
-                seen = await asyncio.to_thread(look)
-                if inspect.isawaitable(seen):
-                    seen = await seen
+                given = await asyncio.to_thread(look)
+                seen = cast(T, await given if inspect.isawaitable(given) else given)
                 if holds(seen):
                     return seen
                 last = repr(seen)[:LONGEST_SHOWN]
