@@ -1,19 +1,14 @@
-import asyncio
-import logging
 import ssl
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
 from schemas.kafka_settings import KafkaSettings
 from worker.errors import ConfigurationError
 from worker.kafka.client_options import client_options, consumer_options, producer_options
-from worker.kafka.connection_log import FailureKind, connection_log
 
 
 def settings(**written: Any) -> KafkaSettings:
@@ -83,75 +78,3 @@ def test_tls_checks_the_brokers_certificate_and_name() -> None:
     context: ssl.SSLContext = client_options(settings(security={"protocol": "SSL"}))["ssl_context"]
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
-
-
-@pytest.mark.parametrize(
-    ("cause", "kind", "permanent"),
-    [
-        (ssl.SSLCertVerificationError("certificate verify failed"), FailureKind.TLS, True),
-        (ssl.SSLEOFError("EOF occurred"), FailureKind.CLOSED, False),
-        (SaslAuthenticationFailed("Invalid username or password"), FailureKind.AUTHENTICATION, True),
-        (KafkaConnectionError("Connection at kafka:9092 closed"), FailureKind.CLOSED, False),
-        (ConnectionRefusedError("refused"), FailureKind.UNREACHABLE, False),
-        (TimeoutError(), FailureKind.UNREACHABLE, False),
-    ],
-)
-def test_the_cause_in_aiokafkas_log_becomes_the_kind_of_failure(
-    cause: Exception, kind: FailureKind, permanent: bool
-) -> None:
-    with connection_log() as connections:
-        logging.getLogger("aiokafka.client").error('Unable connect to "%s:%s": %s', "kafka", 9092, cause)
-    failure = connections.failure
-    assert failure is not None
-    assert (failure.kind, failure.permanent) == (kind, permanent)
-    assert failure.detail.startswith("broker kafka:9092: ")
-    assert failure.advice in str(failure)
-
-
-def test_a_refused_login_says_more_than_a_broker_that_is_away() -> None:
-    log = logging.getLogger("aiokafka")
-    with connection_log() as connections:
-        log.error('Unable connect to "%s:%s": %s', "a", 1, ConnectionRefusedError())
-        log.error('Unable connect to "%s:%s": %s', "b", 1, SaslAuthenticationFailed())
-        log.error("Unable to update metadata from %s", [1, 2])
-    assert connections.failure is not None
-    assert connections.failure.kind == FailureKind.AUTHENTICATION
-    assert len(connections.failures) == 2
-
-
-def test_what_is_logged_outside_the_block_is_not_collected() -> None:
-    with connection_log() as connections:
-        pass
-    logging.getLogger("aiokafka").error('Unable connect to "%s:%s": %s', "a", 1, ConnectionRefusedError())
-    assert connections.failure is None
-
-
-@pytest.fixture
-async def hanging_up() -> AsyncIterator[str]:
-    """Address of a server that ends every connection at its first bytes."""
-
-    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.close()
-
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    yield f"{host}:{port}"
-    server.close()
-
-
-async def failure_to_connect(kafka: KafkaSettings) -> FailureKind:
-    admin = AIOKafkaAdminClient(**client_options(kafka))
-    with connection_log() as connections:
-        try:
-            with pytest.raises(KafkaConnectionError):
-                await admin.start()
-        finally:
-            await admin.close()
-    assert connections.failure is not None
-    return connections.failure.kind
-
-
-async def test_a_port_that_speaks_something_else_is_told_from_one_where_nobody_listens(hanging_up: str) -> None:
-    assert await failure_to_connect(settings(bootstrap_servers=[hanging_up])) == FailureKind.CLOSED
-    assert await failure_to_connect(settings(bootstrap_servers=["127.0.0.1:1"])) == FailureKind.UNREACHABLE

@@ -1,0 +1,30 @@
+import pytest
+from aiokafka.errors import KafkaError
+from structlog.testing import capture_logs
+
+from model.errors import CheckpointError
+from worker.app import _log_ends
+from worker.errors import DeviceError, FloodError, PolicyError
+
+
+def status_of(*errors: Exception) -> int:
+    with capture_logs() as logs:
+        status = _log_ends(BaseExceptionGroup("worker", [BaseExceptionGroup("stage", list(errors))]))
+    assert [entry["reason"] for entry in logs] == [str(error) for error in errors]
+    return status
+
+
+@pytest.mark.parametrize("error", [FloodError("a flood"), KafkaError("a broker"), CheckpointError("a checkpoint")])
+def test_what_a_restart_may_mend_ends_with_status_1(error: Exception):
+    assert status_of(error) == 1
+
+
+def test_what_people_have_to_correct_ends_with_status_2_whatever_else_failed():
+    assert status_of(DeviceError("gone"), PolicyError(["tenants.shop: no label"])) == 2
+
+
+def test_what_nobody_foresaw_is_raised_with_its_stack():
+    with pytest.raises(BaseExceptionGroup) as raised:
+        _log_ends(BaseExceptionGroup("worker", [FloodError("a flood"), ZeroDivisionError("oops")]))
+    assert raised.group_contains(ZeroDivisionError)
+    assert not raised.group_contains(FloodError)
