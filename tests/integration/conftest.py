@@ -3,9 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from support.forked_process import start_server
 from support.guarded_kafka import Guarded, guarded_kafka
 
 from worker.demo.local_kafka import LocalKafka
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forks() -> None:
+    start_server()
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 
 LOADED_BEFOREHAND = ["worker.app", "worker.cli", "transformers.models.bert.modeling_bert", "pytest"]
 DIE_WITH_PARENT = 1  # Linux' PR_SET_PDEATHSIG
 
 _context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(LOADED_BEFOREHAND)
+
+
+def start_server() -> None:
+    """Let the process that will be forked load everything now, beside what the tests do first."""
+    forkserver.ensure_running()
 
 
 class ForkedProcess:
@@ -31,7 +38,6 @@ class ForkedProcess:
     ) -> None:
         for file in (stdout, stderr):
             file.touch()  # as whoever looks into it at once expects
-        _context.set_forkserver_preload(LOADED_BEFOREHAND)
         # The server that forks has the environment of whichever test came first.
         given = (list(arguments), stdout, stderr, dict(os.environ), prepare)
         # Daemonic: Python ends it when the tests end, whatever became of them.
