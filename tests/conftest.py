@@ -1,13 +1,16 @@
-"""Options of the fault suite, known wherever pytest is started from, the model of all workers under test, and
-hypothesis without deadlines: no test asserts how long something took."""
+"""Options of the fault suite, known wherever pytest is started from, what workers under test share, and hypothesis
+without deadlines: no test asserts how long something took."""
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from support.faults import report
+
+from worker.demo.local_kafka import LocalKafka
 
 settings.register_profile("without deadlines", deadline=None)
 settings.load_profile("without deadlines")
@@ -25,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fault-report", metavar="FILE", help="append each fault run to FILE and print the matrix of it")
     group.addoption("--soak-minutes", type=float, default=5.0, help="length of the soak (default: 5)")
     group.addoption("--hostile-records", type=int, help="generated records without a broker (default: 20000)")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[LocalKafka]:
+    """A running Apache Kafka with one broker: topics and groups have unique names. Who stops one starts his own."""
+    with LocalKafka() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

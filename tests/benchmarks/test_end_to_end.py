@@ -20,18 +20,17 @@ def test_arrivals_have_the_rate_and_can_be_repeated():
 
 @pytest.mark.integration
 @pytest.mark.timeout(300)
-async def test_every_system_answers_a_backlog_and_timed_messages(tmp_path: Path):
+async def test_every_system_answers_a_backlog_and_timed_messages(kafka: LocalKafka, tmp_path: Path):
     given = await asyncio.to_thread(material, tmp_path, 1)
     systems = [System("worker", "worker"), *(System(kind, kind, batch_messages=4) for kind in KINDS)]
-    with LocalKafka() as kafka:
-        running = [Running(system, kafka.bootstrap_servers, given, tmp_path / system.name) for system in systems]
-        try:
-            await asyncio.gather(*(one.start(8, 200.0) for one in running))
-            for one in running:
-                appended = await one.work_off(12, 60.0)
-                assert [each.place for each in appended] == list(range(12))
-                on_time_percent, lateness_seconds = await one.keep_up([0.0, 0.1, 0.2, 0.3], 60.0)
-                assert on_time_percent in (0.0, 25.0, 50.0, 75.0, 100.0)
-                assert lateness_seconds >= 0.0
-        finally:
-            await asyncio.gather(*(one.stop() for one in running))
+    running = [Running(system, kafka.bootstrap_servers, given, tmp_path / system.name) for system in systems]
+    try:
+        await asyncio.gather(*(one.start(8, 200.0) for one in running))
+        for one in running:
+            appended = await one.work_off(12, 60.0)
+            assert [each.place for each in appended] == list(range(12))
+            on_time_percent, lateness_seconds = await one.keep_up([0.0, 0.1, 0.2, 0.3], 60.0)
+            assert on_time_percent in (0.0, 25.0, 50.0, 75.0, 100.0)
+            assert lateness_seconds >= 0.0
+    finally:
+        await asyncio.gather(*(one.stop() for one in running))

@@ -1,12 +1,10 @@
-"""One broker for the whole run, and one that wants logins: tests keep apart by unique topic and group names."""
+"""What only the integration tests need beside the one broker."""
 
 from collections.abc import Iterator
 
 import pytest
 from support.forked_process import start_server
 from support.guarded_kafka import Guarded, guarded_kafka
-
-from worker.demo.local_kafka import LocalKafka
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,14 +13,7 @@ def _forks() -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[LocalKafka]:
-    """A running Apache Kafka with one broker. Tests that stop or kill it start their own instead."""
-    with LocalKafka() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """One that demands certificates, logins and rights."""
+    """A broker that demands certificates, logins and rights."""
     with guarded_kafka(tmp_path_factory.mktemp("certificates")) as running:
         yield running
