@@ -1,14 +1,10 @@
 """A real worker on a broker that demands certificates, logins and rights."""
 
 import asyncio
-import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from support.eventually import eventually
 from support.forked_process import forked_worker
 from support.guarded_kafka import PASSWORD, Guarded, Operation, Resource, login
@@ -16,12 +12,9 @@ from support.kafka import committed_offsets
 from support.stream import Stream
 from support.worker_process import Launch, WorkerProcess, from_command_line
 
-from schemas.settings import Settings
-from worker.app import run_worker
-
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
-REFUSED_WITHIN_SECONDS = 20
+REFUSED_WITHIN_SECONDS = 40
 
 
 @pytest.fixture
@@ -36,16 +29,6 @@ def secured(guarded: Guarded, stream: Stream, listener: str, security: dict[str,
         "security": guarded.with_files(security),
     }
     return settings
-
-
-@pytest.fixture
-def logging_as_it_was() -> Iterator[None]:
-    root, handlers, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +60,6 @@ async def test_messages_flow_with_a_client_certificate(guarded: Guarded, stream:
         assert await asyncio.to_thread(worker.terminate) == 0
 
 
-@pytest.mark.usefixtures("logging_as_it_was")
 @pytest.mark.parametrize(
     ("listener", "security", "words"),
     [
@@ -94,28 +76,21 @@ async def test_a_worker_that_is_refused_ends_with_the_reason(
     listener: str,
     security: dict[str, Any],
     words: tuple[str, ...],
-    capsys: pytest.CaptureFixture[str],
 ):
-    settings = Settings.model_validate(secured(guarded, stream, listener, security) | {"admin": {"port": 0}})
-    async with asyncio.timeout(REFUSED_WITHIN_SECONDS):
-        assert await run_worker(settings) == 1
-    said = capsys.readouterr().out
-    (end,) = [json.loads(line)["reason"] for line in said.splitlines() if "the worker ends" in line]
+    with WorkerProcess(stream.folder, secured(guarded, stream, listener, security)) as worker:
+        assert await asyncio.to_thread(worker.wait, REFUSED_WITHIN_SECONDS) == 1
+    (end,) = [event["reason"] for event in worker.events if "the worker ends" in event["event"]]
     assert [word for word in words if word not in end] == []
-    assert PASSWORD not in said
+    assert PASSWORD not in worker.log
 
 
-@pytest.mark.usefixtures("logging_as_it_was")
-async def test_a_group_that_is_denied_ends_the_worker_with_its_name(
-    guarded: Guarded, stream: Stream, capsys: pytest.CaptureFixture[str]
-):
+async def test_a_group_that_is_denied_ends_the_worker_with_its_name(guarded: Guarded, stream: Stream):
     for topic in (stream.input_topic, stream.output_topic, stream.dead_letter_topic):
         await guarded.allow(Resource.TOPIC, topic, Operation.READ, Operation.WRITE, Operation.DESCRIBE)
     security = login("SASL_PLAINTEXT", "SCRAM-SHA-256", username="stranger")
-    settings = Settings.model_validate(secured(guarded, stream, "SASL", security) | {"admin": {"port": 0}})
-    async with asyncio.timeout(REFUSED_WITHIN_SECONDS):
-        assert await run_worker(settings) == 1
-    assert f"allow this user to read topics {stream.input_topic} and group '{stream.group}'" in capsys.readouterr().out
+    with WorkerProcess(stream.folder, secured(guarded, stream, "SASL", security)) as worker:
+        assert await asyncio.to_thread(worker.wait, REFUSED_WITHIN_SECONDS) == 1
+    assert f"allow this user to read topics {stream.input_topic} and group '{stream.group}'" in worker.log
 
 
 async def test_a_dead_letter_topic_that_is_denied_stops_the_partition_and_readiness_and_nothing_is_passed_over(
