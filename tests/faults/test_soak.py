@@ -41,10 +41,13 @@ async def test_f16_memory_and_tasks_stay_flat(
             events += 1
         samples = await sampling
         row = await run.finish("F16", f"soak of {seconds / 60:g} min with guests that come and go")
-        memory, tasks = quarters([each[0] for each in samples]), quarters([each[1] for each in samples])
-        print(f"resident MiB, by quarters: {memory}; tasks: {tasks}; {events} guests; {row.inputs} inputs")
+        memory = quarters([each[0] for each in samples])
+        # Every partition has tasks of its own, and guests take partitions: the most is what the worker has alone.
+        half = len(samples) // 2
+        tasks = [max(each[1] for each in part) for part in (samples[:half], samples[half:])]
+        print(f"resident MiB, by quarters: {memory}; most tasks: {tasks}; {events} guests; {row.inputs} inputs")
         assert memory[-1] - memory[1] < GROWTH_MEBIBYTES
-        assert tasks[-1] <= tasks[1] + 5
+        assert tasks[1] <= tasks[0] + 5
         add_to_report(row)
 
 
