@@ -14,7 +14,7 @@ from support.worker_process import Launch, WorkerProcess, from_command_line
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
-REFUSED_WITHIN_SECONDS = 40
+REFUSED_WITHIN_SECONDS = 20
 
 
 @pytest.fixture
