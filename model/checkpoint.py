@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
@@ -18,6 +17,7 @@ from model.architectures import Tokenizers
 from model.configuration import CONFIG_FILE, GliclassConfig
 from model.encoders import position_limit
 from model.errors import CheckpointError
+from model.files import write_safetensors
 from model.gliclass import GliclassModel
 from model.tokenizer import EXAMPLE_MARKER, LABEL_MARKER, SEPARATOR_MARKER, PieceTokenizer
 
@@ -104,9 +104,7 @@ def save_weights(model: nn.Module, path: Path) -> None:
     """Write a state dict as safetensors; of tied weights only the one with the shortest name."""
     groups = _tied_groups(model)
     kept = {min(names, key=lambda name: (len(name), name)): tensor for names, tensor in groups}
-    save_file(
-        {name: tensor.detach().contiguous().cpu() for name, tensor in kept.items()}, path, metadata={"format": "pt"}
-    )
+    write_safetensors(path, kept, {"format": "pt"})
 
 
 def _folder(path: str | Path, revision: str | None) -> Path:

@@ -83,3 +83,7 @@ class FloodError(WorkerError):
 
 class DeadLetterToolError(WorkerError):
     """What was asked of the dead letters cannot be done; the message says why."""
+
+
+class OutputError(WorkerError):
+    """A result could not be written where it was wanted."""

@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -41,8 +40,10 @@ def build_starter(cache_dir: Path | None = None, on_progress: Callable[[str], No
         if folder.is_dir():
             return folder
         tower = fetch_tower(on_progress or (lambda _: None))
-        unfinished = Path(tempfile.mkdtemp(prefix=".starter-", dir=root))
+        unfinished = root / ".starter-unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
         try:
+            unfinished.mkdir()
             write_checkpoint(unfinished, tower, Space.read(space_path), final_folder=folder)
             unfinished.rename(folder)
         finally:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from model.errors import ModelError
+from model.files import write_safetensors
 
 CENTRING = 0.75
 OFFSET = 0.35
@@ -107,7 +108,7 @@ class Space:
         for name, (up, down) in self.tower_changes.items():
             tensors |= {name + LORA_UP: up.half(), name + LORA_DOWN: down.half()}
         tensors |= {CALIBRATOR + name: tensor for name, tensor in self.calibrator.items()}
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+        write_safetensors(path, tensors)
 
     def changed_tower(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """The label tower's weights with the low-rank changes in them."""

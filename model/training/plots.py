@@ -1,5 +1,6 @@
 """Pictures of training and of scores, as PNG. Needs matplotlib, from the extra `train`."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from model.training.errors import TrainingError
 from model.training.state import History
 
 MOST_NAMED_LABELS = 40
@@ -50,8 +52,10 @@ def confusion_matrix(counts: NDArray[np.int64], labels: Sequence[str], path: Pat
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     figure.colorbar(image, ax=axes, label="share of the true label's texts")
     if len(labels) <= MOST_NAMED_LABELS:
-        axes.set_xticks(range(len(labels) + 1), [*labels, "none chosen"], rotation=60, ha="right", fontsize=7)
-        axes.set_yticks(range(len(labels)), list(labels), fontsize=7)
+        # Labels are names, never formulas: a dollar sign in one would be read as mathematics, or end in an error.
+        as_written = {"fontsize": 7, "parse_math": False}
+        axes.set_xticks(range(len(labels) + 1), [*labels, "none chosen"], rotation=60, ha="right", **as_written)
+        axes.set_yticks(range(len(labels)), list(labels), **as_written)
     axes.set_xlabel("chosen")
     axes.set_ylabel("true")
     _write(figure, path)
@@ -85,6 +89,12 @@ def _smoothed(values: Sequence[float]) -> NDArray[np.floating]:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout()
-    FigureCanvasAgg(figure).print_png(path)
+    with warnings.catch_warnings():
+        # A label in a script that the font lacks is drawn as boxes; a line for each of its characters helps nobody.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.tight_layout()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            FigureCanvasAgg(figure).print_png(path)
+        except OSError as error:
+            raise TrainingError(f"{path}: cannot be written ({error})") from error

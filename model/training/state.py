@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from model.checkpoint import LABEL_TOKENIZER_FOLDER, Checkpoint, save_checkpoint
 from model.configuration import CONFIG_FILE
+from model.files import write_safetensors
 from model.training.errors import TrainingError
 
 
@@ -143,7 +143,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata=dict(metadata))
+        write_safetensors(partial, tensors, metadata)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)

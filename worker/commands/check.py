@@ -32,22 +32,26 @@ def check(
     """
     import asyncio
 
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
     from schemas.settings import ModelSettings
     from worker.checks.result import CheckResult, Outcome
     from worker.checks.run import run_checks
     from worker.checks.scores import ScoreChecks, check_scores
+    from worker.commands.outputs import output_file
+    from worker.commands.terminal import terminal
     from worker.config import load_settings
+    from worker.telemetry.printable import printable
 
     colours = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "red", Outcome.SKIPPED: "dim"}
-    console = Console(soft_wrap=True, highlight=False)
+    console = terminal()
+    save_golden = output_file("--save-golden", save_golden)
     results: list[CheckResult] = []
 
     def show(result: CheckResult) -> None:
         style = colours[result.outcome]
-        console.print(f"[{style}]{result.outcome:<8}[/] {escape(result.name)}: {escape(result.detail)}")
+        said = Text.assemble((f"{result.outcome:<8}", style), printable(f" {result.name}: {result.detail}"))
+        console.print(said, soft_wrap=True)
         results.append(result)
 
     async def show_each() -> None:

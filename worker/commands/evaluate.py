@@ -26,19 +26,20 @@ def evaluate(
     """Macro and micro F1, accuracy, calibration error, precision and recall of each label, throughput."""
     from dataclasses import asdict
 
-    from rich.console import Console
-
     from model.scorer import Scorer
     from model.training.bootstrap import paired_bootstrap
     from model.training.evaluation import argmax_choice, macro_f1, sigmoid
     from model.training.evaluation import evaluate as figures_of
     from model.training.scoring import ScoredSet, score_set
+    from worker.commands.outputs import output_file, output_picture, write_text
     from worker.commands.tables import comparison_table, figures_table, label_table
+    from worker.commands.terminal import terminal
 
     if mode not in (None, "single", "multi"):
         raise typer.BadParameter("--mode is single or multi")
+    picture, report = output_picture("--picture", picture), output_file("--report", report)
     examples = read_all(data, labels, split or ("test" if data.is_dir() else None))
-    console = Console()
+    console = terminal()
 
     def scored(name: str | None) -> ScoredSet:
         return score_set(Scorer.load(model_folder(name), max_tokens=max_tokens), examples)
@@ -49,11 +50,6 @@ def evaluate(
     console.print(figures_table(figures, first, "multi" if multi_label else "single"))
     console.print(label_table(figures))
     written = asdict(figures) | {"confusion": figures.confusion.tolist(), "texts_per_second": first.texts_per_second}
-    if picture is not None:
-        from model.training.plots import confusion_matrix
-
-        confusion_matrix(figures.confusion, first.labels, picture)
-        console.print(f"confusion matrix: {picture}")
     if compare is not None:
         second = scored(compare)
         chosen = [
@@ -65,4 +61,9 @@ def evaluate(
         written["compared"] = asdict(other) | {"confusion": other.confusion.tolist()}
         written["macro_f1_difference"] = asdict(interval)
     if report is not None:
-        report.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        write_text(report, json.dumps(written, indent=2) + "\n", typer.echo)
+    if picture is not None:
+        from model.training.plots import confusion_matrix
+
+        confusion_matrix(figures.confusion, first.labels, picture)
+        console.print(f"confusion matrix: {picture}")

@@ -6,6 +6,7 @@ from model.training.bootstrap import Interval
 from model.training.calibration import CalibrationReport
 from model.training.evaluation import Evaluation
 from model.training.scoring import ScoredSet
+from worker.telemetry.printable import printable
 
 WEAKEST_SHOWN = 60
 
@@ -32,7 +33,7 @@ def label_table(figures: Evaluation) -> Table:
     table = Table("label", "precision", "recall", "F1", "texts", title=title)
     for label in chosen:
         values = (f"{value:.3f}" for value in (label.precision, label.recall, label.f1))
-        table.add_row(label.label, *values, str(label.support))
+        table.add_row(printable(label.label), *values, str(label.support))
     return table
 
 
@@ -51,7 +52,7 @@ def comparison_table(first: Evaluation, second: Evaluation, interval: Interval) 
 
 def calibration_table(task: str, report: CalibrationReport) -> Table:
     """Before, and cross-validated after."""
-    table = Table("figure", "as it was", "calibrated (rows the fit did not see)", title=f"task {task}")
+    table = Table("figure", "as it was", "calibrated (rows the fit did not see)", title=f"task {printable(task)}")
     for name, field in (("calibration error (ECE)", "expected_calibration_error"), ("micro-F1", "micro_f1"),
                         ("macro-F1", "macro_f1"), ("precision", "precision"), ("recall", "recall")):  # fmt: skip
         table.add_row(name, f"{getattr(report.before, field):.4f}", f"{getattr(report.after, field):.4f}")

@@ -3,6 +3,7 @@
 Text of messages never goes into a log; a traceback is written without local variables for that reason.
 """
 
+import io
 import json
 import logging
 import sys
@@ -15,7 +16,9 @@ import orjson
 import structlog
 from opentelemetry import trace
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+from worker.telemetry.printable import printable, printable_values
 
 LogFormat = Literal["auto", "json", "console"]
 
@@ -122,10 +125,21 @@ def _json() -> list[Processor]:
 
 def _console(stream: TextIO) -> list[Processor]:
     return [
+        _printable,
         structlog.dev.ConsoleRenderer(
-            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, timestamp_key="timestamp"
-        )
+            colors=stream.isatty(), exception_formatter=_plain_traceback, timestamp_key="timestamp"
+        ),
     ]
+
+
+def _plain_traceback(stream: TextIO, raised: ExcInfo) -> None:
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, raised)
+    stream.write(printable(written.getvalue()))
+
+
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return printable_values(event)
 
 
 def _dumps(event: EventDict, default: Callable[[Any], Any]) -> str:

@@ -171,3 +171,48 @@ def test_an_unknown_part_to_train_is_refused_with_all_that_there_are(tmp_path: P
     result = CliRunner().invoke(app, ["train", *options])
     assert result.exit_code == 1
     assert "--trained must be one of all, labels, heads or projection, got 'projecton'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("evaluate", "--report"), ("evaluate", "--picture"), ("calibrate", "--out"), ("check", "--save-golden")],
+)
+def test_an_output_that_cannot_be_written_ends_a_command_before_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, option: str
+) -> None:
+    def no_work(*_: object, **__: object) -> None:
+        pytest.fail("work began before the output was tried")
+
+    monkeypatch.setattr("model.scorer.Scorer.load", no_work)
+    (tmp_path / "file").write_text("")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(yaml.safe_dump({"tenants": {"acme": {"tasks": {"kind": {"labels": LABELS}}}}}))
+    rows = _rows(tmp_path / "rows.jsonl", [{"text": text, "labels": [label]} for text, label in TEXTS])
+    given = {
+        "evaluate": ["--data", rows, "--labels", "vowels,consonants"],
+        "calibrate": ["--policy", str(policy), "--labelled", rows],
+        "check": ["--model", str(tmp_path)],
+    }
+    bad = str(tmp_path / "file" / "below" / "output")
+    result = CliRunner().invoke(app, [command, *given[command], option, bad])
+    assert result.exit_code == 2
+    assert f"{option}: {tmp_path / 'file' / 'below'} cannot be written" in result.output
+
+
+def test_a_label_that_looks_like_markup_is_shown_and_written(tmp_path: Path, model: str) -> None:
+    labels = ["[billing]", "[/delivery]"]
+    rows = [{"text": text, "all_labels": labels, "true_labels": labels[:1]} for text, _ in TEXTS]
+    report = tmp_path / "report.json"
+    shown = _run("evaluate", "--data", _rows(tmp_path / "rows.jsonl", rows), "--model", model, "--report", str(report))
+    assert all(label in shown for label in labels)
+    assert report.is_file()
+
+
+def test_a_task_called_like_a_path_is_drawn_inside_the_folder(tmp_path: Path, model: str) -> None:
+    policy, pictures = tmp_path / "policy.yaml", tmp_path / "pictures"
+    tasks = {"../kind/of": {"mode": "multi", "labels": LABELS}}
+    policy.write_text(yaml.safe_dump({"tenants": {"acme": {"tasks": tasks}}}))
+    labelled = _rows(tmp_path / "labelled.jsonl", [{"text": text, "labels": [label]} for text, label in TEXTS])
+    options = ["--policy", str(policy), "--labelled", labelled, "--model", model, "--picture", str(pictures)]
+    _run("calibrate", *options)
+    assert [file.name for file in pictures.iterdir()] == ["..%2Fkind%2Fof.png"]

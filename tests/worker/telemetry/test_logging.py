@@ -190,3 +190,21 @@ def test_a_thousand_kinds_of_complaint_do_not_fill_the_memory() -> None:
     for kind in range(1000):
         assert once.filter(record("complaint " + "x" * kind))
     assert len(vars(once)["_said"]) == 256
+
+
+def test_a_value_cannot_steer_the_terminal() -> None:
+    stream = Terminal()
+    configure(stream=stream, format="console")
+    log = structlog.get_logger("worker.policies.watcher")
+    log.error("policies refused", reason="label '\x1b[2Jx' stands twice", labels=["\x9b31m"])
+    try:
+        raise ValueError("\x1b]0;title\x07")
+    except ValueError:
+        log.exception("ended")
+    written = stream.getvalue()
+    assert "\\x1b[2Jx" in written
+    assert "\\x9b31m" in written
+    assert "\\x1b]0;title\\x07" in written
+    assert "\x1b[2J" not in written
+    assert "\x1b]0" not in written
+    assert "ValueError" in written
