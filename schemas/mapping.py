@@ -5,11 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from schemas.types import PlainName, SettingsModel, comma_separated
-
-FieldPath = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")]
-"""Keys joined by dots, `ticket.subject`; a number indexes a list, `messages.0.text`, from its end when negative. A
-top-level key that holds the whole path, dots and all, comes first."""
+from schemas.types import FieldPath, PlainName, SettingsModel, comma_separated
 
 _KINDS = ("field", "header", "key", "constant")
 

@@ -7,8 +7,18 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.kafka_settings import KafkaSettings
-from schemas.mapping import FieldPath, InputMapping
-from schemas.types import MEBIBYTE, PositiveSeconds, Probability, SettingsModel, TopicName, comma_separated
+from schemas.mapping import InputMapping
+from schemas.types import (
+    MEBIBYTE,
+    DeviceName,
+    FieldPath,
+    HttpUrl,
+    PositiveSeconds,
+    Probability,
+    SettingsModel,
+    TopicName,
+    comma_separated,
+)
 
 ENVIRONMENT_PREFIX = "GLICLASS_"
 NESTED_DELIMITER = "__"
@@ -67,7 +77,7 @@ class ModelSettings(SettingsModel):
     revision: str | None = Field(
         default=None, min_length=1, description="Commit of a hub checkpoint; pin it, or a push changes your decisions."
     )
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the device computes in it natively."
     )
@@ -181,8 +191,8 @@ class TelemetrySettings(SettingsModel):
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto: console on a terminal, JSON elsewhere."
     )
-    otlp_endpoint: str | None = Field(
-        default=None, pattern=r"^https?://", description="OTLP over HTTP, as http://collector:4318; null: no export."
+    otlp_endpoint: HttpUrl | None = Field(
+        default=None, description="OTLP over HTTP, as http://collector:4318; null: no export."
     )
     trace_sampling_ratio: Probability = Field(
         default=0.05, description="Share of messages traced where the producer did not decide already."

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 MEBIBYTE = 1024 * 1024
 
@@ -57,7 +57,32 @@ def has_half_pair(text: str) -> bool:
     return _HALF_PAIR.search(text) is not None
 
 
+def written_as(pattern: str, how: str) -> BeforeValidator:
+    """Refuses a string that `pattern` does not match by saying how it is written, where pydantic shows the pattern."""
+    compiled = re.compile(pattern)
+
+    def check(written: Any) -> Any:
+        if isinstance(written, str) and not compiled.search(written):
+            raise ValueError(f"{written!r} is not understood: write {how}")
+        return written
+
+    return BeforeValidator(check)
+
+
+_DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+DeviceName = Annotated[
+    str, Field(pattern=_DEVICE_PATTERN), written_as(_DEVICE_PATTERN, "auto, cpu, mps, cuda or one of several as cuda:1")
+]
+
 TopicName = Annotated[str, AfterValidator(_topic_name)]
+_PATH_PATTERN = r"^[^.]+(\.[^.]+)*$"
+FieldPath = Annotated[
+    str, Field(pattern=_PATH_PATTERN), written_as(_PATH_PATTERN, "keys joined by dots, ticket.subject")
+]
+"""Keys joined by dots, `ticket.subject`; a number indexes a list, `messages.0.text`, from its end when negative. A
+top-level key that holds the whole path, dots and all, comes first."""
+_URL_PATTERN = r"^https?://[^/\s]"
+HttpUrl = Annotated[str, Field(pattern=_URL_PATTERN), written_as(_URL_PATTERN, "a URL, http://collector:4318")]
 PlainName = Annotated[str, AfterValidator(plain_name)]
 """A name that people read: not empty, no white space around it, no control characters."""
 

@@ -41,6 +41,10 @@ def load_settings(path: Path | None) -> Settings:
         return Settings(**written)
     except ValidationError as error:
         lines = [line + _variable_hint(line) for line in error_lines(error, Settings)]
+        if path is None and any(line.partition(": ")[2].startswith("is required") for line in lines):
+            lines.append(
+                f"no config file was named: use --config FILE or {CONFIG_VARIABLE} (`gliclass-worker init` writes one)"
+            )
         raise ConfigurationError(source, lines) from None
     except SettingsError as error:
         raise ConfigurationError("environment", [f"{error}: write JSON"]) from None

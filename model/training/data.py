@@ -7,7 +7,7 @@ candidate labels come from the set.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class TrainingExample:
     Attributes:
         targets: one per label, from 0 to 1, or IGNORED where the truth is not known.
         descriptions: empty, or one per label (None for none).
+        where: file and line it was read from, or empty.
     """
 
     text: str
@@ -33,6 +34,7 @@ class TrainingExample:
     descriptions: tuple[str | None, ...] = ()
     prompt: str = ""
     examples: tuple[Example, ...] = ()
+    where: str = field(default="", compare=False, repr=False)
 
     @property
     def label_set(self) -> LabelSet:
@@ -102,6 +104,7 @@ def parse_example(row: Mapping[str, Any], where: str, labels: Sequence[str] = ()
         targets=_targets(truth, candidates, where, truth_field),
         prompt=prompt,
         examples=_examples(row.get("examples") or (), where),
+        where=where,
     )
 
 

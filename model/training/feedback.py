@@ -1,7 +1,7 @@
 """What people say about a classification, and what of it is known to be true or false."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ class Feedback:
         rejected: labels that were refused.
         corrected: the full right answer, possibly empty; None where nobody gave one.
         candidates: labels of which exactly one is right, without saying which; empty for no such statement.
+        where: file and line it was read from, or empty.
     """
 
     text: str
@@ -29,6 +30,7 @@ class Feedback:
     corrected: tuple[str, ...] | None = None
     candidates: tuple[str, ...] = ()
     prompt: str = ""
+    where: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -60,7 +62,7 @@ class Feedback:
     @property
     def example(self) -> TrainingExample:
         """The same as a training example with unknown targets ignored."""
-        return TrainingExample(self.text, self.labels, self.targets, prompt=self.prompt)
+        return TrainingExample(self.text, self.labels, self.targets, prompt=self.prompt, where=self.where)
 
 
 def read_feedback(path: Path) -> Iterator[Feedback]:
@@ -94,6 +96,7 @@ def parse_feedback(row: Mapping[str, Any], where: str) -> Feedback:
             corrected=lists.get("corrected"),
             candidates=lists.get("candidates", ()),
             prompt=row.get("prompt") or "",
+            where=where,
         )
     except DataError as error:
         raise DataError(f"{where}: {error}") from error

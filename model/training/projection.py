@@ -26,6 +26,7 @@ from model.training.data import IGNORED, TrainingExample, check_trainable
 from model.training.errors import TrainingError
 from model.training.state import History, save_model
 from model.training.supervised import Report, TrainingResult, report_labels_without_examples
+from model.training.window import check_window
 
 PRIOR_WEIGHTS = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 """From hardly a change to a free one; each fit starts where the one before it ended."""
@@ -74,10 +75,11 @@ def train_projection(
     The order of labels is what is learnt; where thresholds matter, `calibrate` afterwards.
 
     Raises:
-        DataError: nothing can be learnt from the examples.
+        DataError: nothing can be learnt from the examples, or labels leave no room for a text.
         TrainingError: the model is no bi-encoder that compares text and label vectors, or the disk is full.
     """
     check_trainable(examples)
+    check_window(checkpoint.model, checkpoint.tokenizers, examples, report)
     report_labels_without_examples(examples, report)
     features = frozen_features(checkpoint, examples, report)
     history = History()

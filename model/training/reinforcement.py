@@ -22,6 +22,7 @@ from model.training.rewards import Choice, Reward, balanced_agreement, within_ca
 from model.training.settings import FeedbackSettings
 from model.training.state import History, load_state, run_identity, save_model, save_state
 from model.training.supervised import build_optimizer, choose_trainable, rate_at
+from model.training.window import check_window
 
 VALUE_WARM_UP_EPOCHS = 30
 
@@ -80,11 +81,12 @@ def train_from_feedback(
     The reference that the policy is held to is the model as it was given. Goes on after the last whole epoch.
 
     Raises:
-        DataError: there is no feedback.
+        DataError: there is no feedback, or labels leave no room for a text.
         TrainingError: a step failed, `out` holds a run with other settings, or the disk is full.
     """
     if not feedback:
         raise DataError("the feedback file holds no row")
+    check_window(checkpoint.model, checkpoint.tokenizers, [answer.example for answer in feedback], report)
     run = _Run(checkpoint, feedback, out / "run.safetensors", settings=settings, reward=reward)
     run.go(report)
     merge_lora(checkpoint.model)

@@ -4,12 +4,47 @@ Without torch: the help of a command reads the defaults here and must not wait s
 """
 
 from dataclasses import dataclass, field
+from math import inf
+from sys import float_info
 
 from model.training.augmentation import NO_AUGMENTATION, Augmentation
 from model.training.errors import DataError
 
 PARTS = ("all", "labels", "heads")
 DTYPE_NAMES = ("auto", "float32", "bfloat16")
+
+MOST_FINITE = float_info.max
+Ranges = dict[str, tuple[float, float]]
+"""Name to (least, most), both allowed; MOST_FINITE keeps out infinity."""
+_COUNTS: Ranges = {"epochs": (1, inf), "batch_size": (1, inf)}
+_RATES: Ranges = {
+    "encoder_learning_rate": (0, 1),
+    "head_learning_rate": (0, 1),
+    "weight_decay": (0, MOST_FINITE),
+    "warm_up_share": (0, 1),
+    "clip_norm": (float_info.min, MOST_FINITE),
+}
+_TRAINING_RANGES: Ranges = {
+    "accumulation_steps": (1, inf),
+    "gamma": (0, MOST_FINITE),
+    "alpha": (0, 1),
+    "smoothing": (0, 1),
+    "listwise_weight": (0, MOST_FINITE),
+    "in_batch_negatives": (0, inf),
+    "kept_share": (0, 1),
+    "evaluate_every": (1, inf),
+    "patience": (0, inf),
+}
+_PPO_RANGES: Ranges = {
+    "clip": (0, MOST_FINITE),
+    "value_weight": (0, MOST_FINITE),
+    "kl_weight": (0, MOST_FINITE),
+    "entropy_weight": (0, MOST_FINITE),
+    "samples": (1, inf),
+    "inner_epochs": (1, inf),
+}
+_FEEDBACK_RANGES: Ranges = {"value_learning_rate": (0, 1), "partial_label_weight": (0, MOST_FINITE)}
+_LORA_RANGES: Ranges = {"rank": (1, inf), "alpha": (1, inf), "dropout": (0, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +60,9 @@ class LoraSettings:
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_ranges(self, _LORA_RANGES, prefix="lora.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +107,8 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulation_steps", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise DataError(f"{name} must be at least 1, got {getattr(self, name)!r}")
-        for name in ("encoder_learning_rate", "head_learning_rate"):
-            if not 0 <= getattr(self, name) < 1:
-                raise DataError(f"{name} must be from 0 up to 1, got {getattr(self, name)!r}")
-        if self.trained not in PARTS:
-            raise DataError(f"trained must be one of {', '.join(PARTS)}, got {self.trained!r}")
-        if self.dtype not in DTYPE_NAMES:
-            raise DataError(f"dtype must be auto, float32 or bfloat16, got {self.dtype!r}")
-        if not 0 <= self.kept_share <= 1:
-            raise DataError(f"kept_share must be from 0 to 1, got {self.kept_share!r}")
+        _require_ranges(self, _COUNTS | _RATES | _TRAINING_RANGES)
+        _require_names(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +134,7 @@ class PpoSettings:
     normalise_advantages: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("clip", "value_weight", "kl_weight", "entropy_weight"):
-            if getattr(self, name) < 0:
-                raise DataError(f"ppo.{name} must not be negative, got {getattr(self, name)!r}")
-        for name in ("samples", "inner_epochs"):
-            if getattr(self, name) < 1:
-                raise DataError(f"ppo.{name} must be at least 1, got {getattr(self, name)!r}")
+        _require_ranges(self, _PPO_RANGES, prefix="ppo.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +167,21 @@ class FeedbackSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise DataError(f"{name} must be at least 1, got {getattr(self, name)!r}")
-        if self.trained not in PARTS:
-            raise DataError(f"trained must be one of {', '.join(PARTS)} with feedback, got {self.trained!r}")
+        _require_ranges(self, _COUNTS | _RATES | _FEEDBACK_RANGES)
+        _require_names(self, " with feedback")
+
+
+def _require_names(settings: TrainingSettings | FeedbackSettings, where: str = "") -> None:
+    if settings.trained not in PARTS:
+        raise DataError(f"trained must be one of {', '.join(PARTS)}{where}, got {settings.trained!r}")
+    if settings.dtype not in DTYPE_NAMES:
+        raise DataError(f"dtype must be one of {', '.join(DTYPE_NAMES)}, got {settings.dtype!r}")
+
+
+def _require_ranges(settings: object, ranges: Ranges, prefix: str = "") -> None:
+    for name, (least, most) in ranges.items():
+        value = getattr(settings, name)
+        # Written so that a value which is not a number is refused too.
+        if value is not None and not least <= value <= most:
+            span = f"at least {least:g}" if most in (inf, MOST_FINITE) else f"from {least:g} to {most:g}"
+            raise DataError(f"{prefix}{name} must be {span}, got {value!r}")

@@ -23,6 +23,7 @@ from model.training.lora import add_lora, in_encoder, merge_lora
 from model.training.losses import listwise_loss, multi_label_loss
 from model.training.settings import LoraSettings, TrainingSettings
 from model.training.state import History, load_state, run_identity, save_model, save_state
+from model.training.window import check_window, fitting
 
 Report = Callable[[str], None]
 
@@ -50,11 +51,13 @@ def train(
     """Train `checkpoint.model` in place and write it to `out/model`; a run that was stopped goes on where it was.
 
     Raises:
-        DataError: nothing can be learnt from the examples.
+        DataError: nothing can be learnt from the examples, or labels leave no room for a text.
         TrainingError: a step failed (its examples lie in `out/failed_batch.jsonl`), the loss is not finite, the disk is
             full, or `out` holds a run with other settings.
     """
     check_trainable(examples)
+    for rows in (examples, development):
+        check_window(checkpoint.model, checkpoint.tokenizers, rows, report)
     report_labels_without_examples(examples, report)
     model = checkpoint.model
     start = {name: value.detach().clone() for name, value in model.named_parameters()}
@@ -150,9 +153,12 @@ class _Run:
         batches = [chosen[at : at + size] for at in range(0, len(chosen), size)]
         total = 0.0
         for indices in batches:
-            batch = [self.augmenter(self.examples[index], generator) for index in indices]
+            given = [self.examples[index] for index in indices]
+            batch = self._fitting([self.augmenter(example, generator) for example in given], given)
             if self.settings.in_batch_negatives:
-                batch = with_in_batch_negatives(batch, self.settings.in_batch_negatives, generator)
+                batch = self._fitting(
+                    with_in_batch_negatives(batch, self.settings.in_batch_negatives, generator), batch
+                )
             total += self._backward(batch, update, 1 / len(batches))
         rate = rate_at(update, self.updates, self.settings.warm_up_share)
         for group in self.optimizer.param_groups:
@@ -163,6 +169,10 @@ class _Run:
             raise TrainingError(f"update {update}: a gradient is not finite; lower the learning rate")
         self.optimizer.step()
         return total
+
+    def _fitting(self, changed: Sequence[TrainingExample], given: Sequence[TrainingExample]) -> list[TrainingExample]:
+        """Added labels and descriptions must not push a text out of the window."""
+        return [fitting(self.model, self.tokenizers, *pair) for pair in zip(changed, given, strict=True)]
 
     def _backward(self, examples: Sequence[TrainingExample], update: int, share: float) -> float:
         try:

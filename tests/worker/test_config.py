@@ -150,3 +150,26 @@ tenants:
 def test_deep_nesting_is_refused_and_not_a_crash() -> None:
     with pytest.raises(ConfigurationError, match="nested too deeply"):
         parse_yaml(b"[" * 100_000, "source")
+
+
+def test_without_any_config_the_way_to_name_one_is_said() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings(None)
+    assert raised.value.lines[-1].startswith("no config file was named: use --config FILE or GLICLASS_CONFIG")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("GLICLASS_MODEL__DEVICE", "gpu", "model.device: 'gpu' is not understood: write auto, cpu, mps, cuda"),
+        ("GLICLASS_TELEMETRY__OTLP_ENDPOINT", "collector:4318", "telemetry.otlp_endpoint: 'collector:4318' is not un"),
+        ("GLICLASS_INPUT__MAPPING__TEXT", "a..b", "input.mapping.text.0: 'a..b' is not understood: write keys joined"),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_answered_with_the_right_one(
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings(settings_file)
+    assert words in str(raised.value)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from worker.commands.inputs import model_folder
+from worker.commands.inputs import MAX_TOKENS, MaxTokensOption, model_folder
 
 
 def calibrate(
@@ -24,7 +24,7 @@ def calibrate(
     picture: Annotated[
         Path | None, typer.Option(help="Folder for a reliability picture of each task, before and after.")
     ] = None,
-    max_tokens: Annotated[int, typer.Option(help="Longest sequence.")] = 1024,
+    max_tokens: MaxTokensOption = MAX_TOKENS,
 ) -> None:
     """Fit temperature, bias and thresholds of a tenant's tasks, say by cross-validation what they are worth, and print
     them as a patch of the policy file.

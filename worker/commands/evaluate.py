@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from worker.commands.inputs import model_folder, read_all
+from worker.commands.inputs import MAX_TOKENS, MaxTokensOption, model_folder, read_all
 
 
 def evaluate(
@@ -17,11 +17,13 @@ def evaluate(
     mode: Annotated[
         str | None, typer.Option(help="single or multi; default: multi if a text has several true labels.")
     ] = None,
-    threshold: Annotated[float, typer.Option(help="From which score on a label is chosen in mode multi.")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="From which score on a label is chosen in mode multi.")
+    ] = 0.5,
     split: Annotated[str | None, typer.Option(help="Which rows of a set; default: test for a folder.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write the confusion matrix to this PNG.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the figures as JSON to this file.")] = None,
-    max_tokens: Annotated[int, typer.Option(help="Longest sequence.")] = 1024,
+    max_tokens: MaxTokensOption = MAX_TOKENS,
 ) -> None:
     """Macro and micro F1, accuracy, calibration error, precision and recall of each label, throughput."""
     from dataclasses import asdict

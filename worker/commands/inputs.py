@@ -8,6 +8,7 @@ import typer
 
 from model.starter import checkpoint_or_starter
 from model.training.data import TrainingExample, read_examples
+from schemas.settings import ModelSettings
 from worker.config import CONFIG_VARIABLE
 
 ConfigOption = Annotated[
@@ -19,6 +20,14 @@ ConfigOption = Annotated[
         help="YAML file with the settings. Every value can also be set as GLICLASS_GROUP__NAME.",
         show_default=False,
     ),
+]
+
+
+MAX_TOKENS: int = ModelSettings.model_fields["max_tokens"].default
+"""The window of the worker, so that a command reads of a text what the worker would read."""
+
+MaxTokensOption = Annotated[
+    int, typer.Option(min=16, help="Window: labels, prompt and text together; as model.max_tokens of the worker.")
 ]
 
 

@@ -2,19 +2,36 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from model.training.data import TrainingExample
+from model.training.data import TrainingExample, check_trainable
 from model.training.errors import DataError
 from model.training.settings import PARTS, FeedbackSettings, LoraSettings, TrainingSettings
-from worker.commands.inputs import model_folder, read_all
+from worker.commands.inputs import MAX_TOKENS, MaxTokensOption, model_folder, read_all
+from worker.commands.outputs import output_folder, require_extra
+
+if TYPE_CHECKING:
+    from model.checkpoint import Checkpoint
 
 DEFAULTS, FEEDBACK_DEFAULTS = TrainingSettings(), FeedbackSettings()
 
 
+SUPERVISED_ONLY = ("accumulate", "gamma", "listwise", "negatives", "augment", "keep", "patience", "evaluate_every")
+UNUSED_BY = {
+    "--data": (),
+    "--feedback": ("labels", "dev", "knowledge", *SUPERVISED_ONLY),
+    "--trained projection": (
+        *("dev", "knowledge", "epochs", "batch_size", "encoder_lr", "head_lr", "lora_rank", "dtype", "seed"),
+        *SUPERVISED_ONLY,
+    ),
+}
+"""What each way of training has no use for."""
+
+
 def train(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run; the trained checkpoint goes to OUT/model.")],
     data: Annotated[
         Path | None,
@@ -36,31 +53,37 @@ def train(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help=f"Passes over the data; default: {DEFAULTS.epochs}, or {FEEDBACK_DEFAULTS.epochs} over feedback."
+            min=1,
+            help=f"Passes over the data; default: {DEFAULTS.epochs}, or {FEEDBACK_DEFAULTS.epochs} over feedback.",
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
+            min=1,
             help=f"Texts of one update; default: {DEFAULTS.batch_size}, "
-            f"or {FEEDBACK_DEFAULTS.batch_size} texts of feedback."
+            f"or {FEEDBACK_DEFAULTS.batch_size} texts of feedback.",
         ),
     ] = None,
     accumulate: Annotated[
-        int, typer.Option(help="Batches whose gradients are summed before an update.")
+        int, typer.Option(min=1, help="Batches whose gradients are summed before an update.")
     ] = DEFAULTS.accumulation_steps,
     encoder_lr: Annotated[
         float | None,
         typer.Option(
+            min=0,
+            max=1,
             help=f"Peak learning rate of the encoders (or of LoRA); default: {DEFAULTS.encoder_learning_rate}, "
-            f"or {FEEDBACK_DEFAULTS.encoder_learning_rate} from feedback."
+            f"or {FEEDBACK_DEFAULTS.encoder_learning_rate} from feedback.",
         ),
     ] = None,
     head_lr: Annotated[
         float | None,
         typer.Option(
+            min=0,
+            max=1,
             help=f"Peak learning rate of projectors and scorer; default: {DEFAULTS.head_learning_rate}, "
-            f"or {FEEDBACK_DEFAULTS.head_learning_rate} from feedback."
+            f"or {FEEDBACK_DEFAULTS.head_learning_rate} from feedback.",
         ),
     ] = None,
     trained: Annotated[
@@ -71,31 +94,33 @@ def train(
             "rates, losses or --dev."
         ),
     ] = DEFAULTS.trained,
-    lora_rank: Annotated[int, typer.Option(help="Rank of LoRA on the encoders; 0 trains them whole.")] = 0,
+    lora_rank: Annotated[int, typer.Option(min=0, help="Rank of LoRA on the encoders; 0 trains them whole.")] = 0,
     keep: Annotated[
-        float, typer.Option(help="Share of the change that is kept in the end (WiSE-FT).")
+        float, typer.Option(min=0, max=1, help="Share of the change that is kept in the end (WiSE-FT).")
     ] = DEFAULTS.kept_share,
-    gamma: Annotated[float, typer.Option(help="Focal exponent; 0 for plain cross-entropy.")] = DEFAULTS.gamma,
+    gamma: Annotated[float, typer.Option(min=0, help="Focal exponent; 0 for plain cross-entropy.")] = DEFAULTS.gamma,
     listwise: Annotated[
         float,
-        typer.Option(help="Weight of a second loss, each true label against all false ones; helps large label sets."),
+        typer.Option(
+            min=0, help="Weight of a second loss, each true label against all false ones; helps large label sets."
+        ),
     ] = DEFAULTS.listwise_weight,
     negatives: Annotated[
-        int, typer.Option(help="Labels of other texts added to each text as false ones.")
+        int, typer.Option(min=0, help="Labels of other texts added to each text as false ones.")
     ] = DEFAULTS.in_batch_negatives,
-    augment: Annotated[float, typer.Option(help="Probability of each augmentation of a text.")] = 0.0,
+    augment: Annotated[float, typer.Option(min=0, max=1, help="Probability of each augmentation of a text.")] = 0.0,
     patience: Annotated[
-        int, typer.Option(help="Looks at --dev without a gain that end the run; 0 for never.")
+        int, typer.Option(min=0, help="Looks at --dev without a gain that end the run; 0 for never.")
     ] = DEFAULTS.patience,
     evaluate_every: Annotated[
-        int, typer.Option(help="Updates between looks at --dev and checkpoints.")
+        int, typer.Option(min=1, help="Updates between looks at --dev and checkpoints.")
     ] = DEFAULTS.evaluate_every,
     dtype: Annotated[
         str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it.")
     ] = DEFAULTS.dtype,
     device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1, …")] = "auto",
-    max_tokens: Annotated[int, typer.Option(help="Longest sequence.")] = 512,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = DEFAULTS.seed,
+    max_tokens: MaxTokensOption = MAX_TOKENS,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = DEFAULTS.seed,
 ) -> None:
     """Train a checkpoint; a run that was interrupted goes on where it was when called again with the same options.
 
@@ -103,76 +128,96 @@ def train(
     """
     if (data is None) == (feedback is None):
         raise typer.BadParameter("give either --data or --feedback")
-    from model.checkpoint import load_checkpoint
-    from model.precision import choose_device
-
     if trained not in (*PARTS, "projection"):
         raise DataError(f"--trained must be one of {', '.join(PARTS)} or projection, got {trained!r}")
+    way = "--feedback" if feedback is not None else "--trained projection" if trained == "projection" else "--data"
+    _refuse_unused(context, way)
+    require_extra("train", "matplotlib", "train")
     lora = LoraSettings(rank=lora_rank, alpha=2 * lora_rank) if lora_rank else None
+    if lora is not None:
+        require_extra("--lora-rank", "peft", "train")
     options = {
         "epochs": epochs,
         "batch_size": batch_size,
         "encoder_learning_rate": encoder_lr,
         "head_learning_rate": head_lr,
     }
-    typed = {name: value for name, value in options.items() if value is not None}
-    checkpoint = load_checkpoint(model_folder(model), max_tokens=max_tokens)
-    checkpoint.model.to(choose_device(device))
+    shared = {name: value for name, value in options.items() if value is not None}
+    shared |= {"trained": trained, "lora": lora, "dtype": dtype, "seed": seed}
+
+    def loaded() -> "Checkpoint":
+        from model.checkpoint import load_checkpoint
+        from model.precision import choose_device
+
+        output_folder("--out", out)
+        checkpoint = load_checkpoint(model_folder(model), max_tokens=max_tokens)
+        checkpoint.model.to(choose_device(device))
+        return checkpoint
+
     if feedback is not None:
         from model.training.feedback import read_feedback
+
+        answers, settings = list(read_feedback(feedback)), replace(FEEDBACK_DEFAULTS, **shared)
+        if not answers:
+            raise DataError(f"{feedback}: holds no row")
+        typer.echo(f"{len(answers)} answers; loading the model", err=True)
         from model.training.reinforcement import train_from_feedback
 
-        answered = train_from_feedback(
-            checkpoint,
-            list(read_feedback(feedback)),
-            out,
-            replace(FEEDBACK_DEFAULTS, **typed, trained=trained, lora=lora, dtype=dtype, seed=seed),
-            report=typer.echo,
-        )
+        answered = train_from_feedback(loaded(), answers, out, settings, report=typer.echo)
         folder, history, figure_name = answered.folder, answered.history, "mean reward"
-    elif trained == "projection":
+    elif way == "--trained projection":
+        rows = _rows(data, labels)
+        typer.echo(f"{len(rows)} examples; loading the model", err=True)
         from model.training.projection import train_projection
 
-        assert data is not None
-        if dev is not None:
-            raise typer.BadParameter("--trained projection cross-validates on --data and needs no --dev: leave it out")
-        fitted = train_projection(checkpoint, read_all(data, labels, "train"), out, report=typer.echo)
+        fitted = train_projection(loaded(), rows, out, report=typer.echo)
         folder, history, figure_name = fitted.folder, fitted.history, ""
     else:
         from model.training.augmentation import Augmentation
         from model.training.data import read_label_knowledge
+
+        rows, development = _rows(data, labels), _development(dev, labels)
+        settings = replace(
+            DEFAULTS,
+            **shared,
+            accumulation_steps=accumulate,
+            gamma=gamma,
+            listwise_weight=listwise,
+            in_batch_negatives=negatives,
+            augmentation=Augmentation(*[augment] * 5, shuffle=1.0),
+            kept_share=keep,
+            patience=patience,
+            evaluate_every=evaluate_every,
+        )
+        known = read_label_knowledge(knowledge) if knowledge is not None else None
+        typer.echo(f"{len(rows)} examples; loading the model", err=True)
         from model.training.supervised import train as train_supervised
 
-        assert data is not None
         result = train_supervised(
-            checkpoint,
-            read_all(data, labels, "train"),
-            out,
-            replace(
-                DEFAULTS,
-                **typed,
-                accumulation_steps=accumulate,
-                trained=trained,
-                lora=lora,
-                gamma=gamma,
-                listwise_weight=listwise,
-                in_batch_negatives=negatives,
-                augmentation=Augmentation(*[augment] * 5, shuffle=1.0),
-                kept_share=keep,
-                patience=patience,
-                evaluate_every=evaluate_every,
-                dtype=dtype,
-                seed=seed,
-            ),
-            development=_development(dev, labels),
-            knowledge=read_label_knowledge(knowledge) if knowledge is not None else None,
-            report=typer.echo,
+            loaded(), rows, out, settings, development=development, knowledge=known, report=typer.echo
         )
         folder, history, figure_name = result.folder, result.history, "macro-F1, development"
     from model.training.plots import loss_curve
 
-    loss_curve(history, out / "loss.png", figure_name=figure_name)
     typer.echo(f"{folder}: use it with --model, or as model.path in the config")
+    loss_curve(history, out / "loss.png", figure_name=figure_name)
+
+
+def _refuse_unused(context: typer.Context, way: str) -> None:
+    """An option that this way of training does not read would promise what does not happen."""
+    for name in UNUSED_BY[way]:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"--{name.replace('_', '-')}: {way} does not use it; leave it out")
+    if context.params["patience"] and context.params["dev"] is None:
+        raise typer.BadParameter("--patience: counts looks at --dev, which is not given")
+
+
+def _rows(data: Path | None, labels: str | None) -> list[TrainingExample]:
+    assert data is not None
+    rows = read_all(data, labels, "train")
+    check_trainable(rows)
+    return rows
 
 
 def _development(dev: Path | None, labels: str | None) -> list[TrainingExample]:

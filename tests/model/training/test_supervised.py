@@ -198,7 +198,7 @@ def test_a_full_disk_leaves_the_model_that_was_there(tmp_path: Path, monkeypatch
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("model.checkpoint.save_file", full)
+    monkeypatch.setattr("model.checkpoint.write_safetensors", full)
     with pytest.raises(TrainingError, match="No space left"):
         train(_checkpoint(tmp_path / "base"), EXAMPLES, tmp_path / "run", dataclasses.replace(settings, seed=5))
     _assert_equal(_weights(result.folder), before)

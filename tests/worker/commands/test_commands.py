@@ -1,5 +1,6 @@
 """train, evaluate and calibrate as a user types them, on a checkpoint of a few kilobytes."""
 
+import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,11 @@ from model.checkpoint import load_checkpoint
 from model.training.augmentation import Augmentation
 from model.training.errors import DataError
 from model.training.settings import FeedbackSettings, TrainingSettings
+from schemas.settings import ModelSettings
 from worker.cli import app
+from worker.commands.calibrate import calibrate
+from worker.commands.evaluate import evaluate
+from worker.commands.train import train
 
 LABELS = ["vowels", "digits"]
 LABELS_SHUFFLED = Augmentation(0, 0, 0, 0, 0, shuffle=1)
@@ -216,3 +221,45 @@ def test_a_task_called_like_a_path_is_drawn_inside_the_folder(tmp_path: Path, mo
     options = ["--policy", str(policy), "--labelled", labelled, "--model", model, "--picture", str(pictures)]
     _run("calibrate", *options)
     assert [file.name for file in pictures.iterdir()] == ["..%2Fkind%2Fof.png"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--patience", "--epochs", "--batch-size", "--accumulate", "--encoder-lr", "--lora-rank", "--negatives", "--seed"],
+)
+def test_a_number_out_of_its_range_is_refused_naming_the_option(tmp_path: Path, option: str) -> None:
+    options = ["--data", _data(tmp_path), "--out", str(tmp_path / "run"), option, "-1"]
+    result = CliRunner().invoke(app, ["train", *options], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in " ".join(result.output.replace("│", " ").split())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--feedback", "ROWS", "--gamma", "2"], "--gamma: --feedback does not use it"),
+        (["--feedback", "ROWS", "--labels", "a,b"], "--labels: --feedback does not use it"),
+        (["--data", "ROWS", "--trained", "projection", "--epochs", "3"], "--epochs: --trained projection does not"),
+        (["--data", "ROWS", "--patience", "3"], "--patience: counts looks at --dev"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(tmp_path: Path, options: list[str], words: str) -> None:
+    given = [_data(tmp_path) if option == "ROWS" else option for option in options]
+    result = CliRunner().invoke(app, ["train", "--out", str(tmp_path / "run"), *given], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.replace("│", " ").split())
+
+
+def test_every_command_reads_as_much_of_a_text_as_the_worker_by_default() -> None:
+    for command in (train, evaluate, calibrate):
+        parameter = inspect.signature(command).parameters["max_tokens"]
+        assert parameter.default == ModelSettings().max_tokens
+
+
+def test_train_reads_its_rows_before_it_loads_a_model(tmp_path: Path) -> None:
+    rows = _rows(tmp_path / "rows.jsonl", [{"text": "aei", "labels": ["vowels"]}])
+    options = ["--data", rows, "--out", str(tmp_path / "run"), "--model", str(tmp_path / "no such model")]
+    result = CliRunner().invoke(app, ["train", *options])
+    assert result.exit_code == 1
+    assert "rows.jsonl:1" in result.output

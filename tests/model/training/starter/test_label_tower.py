@@ -135,7 +135,7 @@ def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path: Path, monkey
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("model.training.state.save_file", full)
+    monkeypatch.setattr("model.training.state.write_safetensors", full)
     with pytest.raises(TrainingError, match="No space left"):
         _train(_tower(), checkpoint, steps=9)
     assert checkpoint.read_bytes() == before
