@@ -9,7 +9,8 @@ import orjson
 from schemas.mapping import InputMapping
 from schemas.records import DeadLetterReason, EnrichedRecord, Headers, SourceCoordinates
 from schemas.settings import InputSettings
-from worker.content.json_values import ABSENT, RecordError, at_path, event_time_ms, kind_of, parse_json, utf8
+from worker.content.json_document import JsonDocument
+from worker.content.json_values import ABSENT, RecordError, event_time_ms, kind_of, parse_json, utf8
 from worker.in_flight.message import DecodedRecord
 
 MAX_TENANT_CHARACTERS = 256
@@ -19,6 +20,7 @@ JSON_BYTES_PER_TEXT_BYTE = 6
 
 _TO_JSON = EnrichedRecord.__pydantic_serializer__.to_json
 _PAYLOAD = {"payload"}
+_NOTHING_INSIDE = JsonDocument(ABSENT, b"")
 _INVISIBLE = r"\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"
 _VISIBLE = re.compile(f"[^{_INVISIBLE}]")
 
@@ -53,18 +55,19 @@ class RecordDecoder:
         if len(value) > self._max_value_bytes:
             raise self._too_large(f"the value has {len(value)} bytes")
         parsed, cleaned, replaced = parse_json(value)
-        tenant = self._tenant(outside, parsed)
+        inside = JsonDocument(parsed, cleaned)
+        tenant = self._tenant(outside, inside)
         try:
-            text = self._text(parsed)
+            text = self._text(inside)
         except RecordError as error:
             error.tenant = tenant
             raise
         return DecodedRecord(
             text=text,
             tenant=tenant,
-            id=self._id(outside, parsed),
-            event_time_ms=self._event_time(outside, parsed),
-            payload=self._json_payload(parsed, cleaned),
+            id=self._id(outside, inside),
+            event_time_ms=self._event_time(outside, inside),
+            payload=self._json_payload(inside, cleaned),
             replaced_characters=replaced,
         )
 
@@ -72,25 +75,26 @@ class RecordDecoder:
         if len(value) > self._max_text_bytes:
             raise self._too_large(f"the text has {len(value)} bytes")
         text = utf8(value)
-        tenant = self._tenant(outside, None)
+        tenant = self._tenant(outside, _NOTHING_INSIDE)
         if not _VISIBLE.search(text):
             raise RecordError(DeadLetterReason.TEXT_EMPTY, "the text has no visible character", tenant)
         payload = orjson.dumps(text) if self._payload == "all" else None
         return DecodedRecord(
             text=text,
             tenant=tenant,
-            id=self._id(outside, None),
-            event_time_ms=self._event_time(outside, None),
+            id=self._id(outside, _NOTHING_INSIDE),
+            event_time_ms=self._event_time(outside, _NOTHING_INSIDE),
             payload=payload,
             replaced_characters=0,
         )
 
-    def _text(self, parsed: Any) -> str:
+    def _text(self, inside: JsonDocument) -> str:
         paths = self._mapping.text
-        found = [(path, content) for path in paths if (content := at_path(parsed, path)) not in (ABSENT, None)]
+        found = [(path, content) for path in paths if (content := inside.at(path)) not in (ABSENT, None)]
         if not found:
             where = " or ".join(repr(path) for path in paths)
-            raise RecordError(DeadLetterReason.TEXT_MISSING, f"the value ({kind_of(parsed)}) holds nothing at {where}")
+            detail = f"the value ({kind_of(inside.parsed)}) holds nothing at {where}"
+            raise RecordError(DeadLetterReason.TEXT_MISSING, detail)
         for path, content in found:
             if not isinstance(content, str):
                 raise RecordError(DeadLetterReason.TEXT_NOT_A_STRING, f"{path!r} is {kind_of(content)}, not a string")
@@ -101,14 +105,12 @@ class RecordDecoder:
             raise self._too_large(f"the text has {size} bytes")
         return text
 
-    def _tenant(self, outside: "_Outside", parsed: Any) -> str:
+    def _tenant(self, outside: "_Outside", inside: JsonDocument) -> str:
         source = self._mapping.tenant
         if source.constant is not None:
             return source.constant
         if source.field is not None:
-            found = at_path(parsed, source.field)
-            if isinstance(found, int) and not isinstance(found, bool):
-                found = str(found)
+            found = inside.name_at(source.field)
             place = f"field {source.field!r}"
         else:
             found, place = outside.at(source.header), f"header {source.header!r}" if source.header else "the key"
@@ -124,33 +126,31 @@ class RecordDecoder:
 
     def _tenant_or_none(self, outside: "_Outside") -> str | None:
         try:
-            return self._tenant(outside, None)
+            return self._tenant(outside, _NOTHING_INSIDE)
         except RecordError:
             return None
 
-    def _id(self, outside: "_Outside", parsed: Any) -> str | None:
+    def _id(self, outside: "_Outside", inside: JsonDocument) -> str | None:
         source = self._mapping.id
         if source is None:
             return None
-        found = at_path(parsed, source.field) if source.field is not None else outside.at(source.header)
-        if isinstance(found, int) and not isinstance(found, bool):
-            return str(found)
+        found = inside.name_at(source.field) if source.field is not None else outside.at(source.header)
         return found if isinstance(found, str) else None
 
-    def _event_time(self, outside: "_Outside", parsed: Any) -> int | None:
+    def _event_time(self, outside: "_Outside", inside: JsonDocument) -> int | None:
         source = self._mapping.event_time
         if source is None:
             return None
-        found = at_path(parsed, source.field) if source.field is not None else outside.at(source.header)
+        found = inside.at(source.field) if source.field is not None else outside.at(source.header)
         return event_time_ms(found, source.unit)
 
-    def _json_payload(self, parsed: Any, cleaned: bytes) -> bytes | None:
+    def _json_payload(self, inside: JsonDocument, cleaned: bytes) -> bytes | None:
         if self._payload == "none":
             return None
         if self._payload == "all":
             return cleaned
-        chosen = {path: found for path in self._payload if (found := at_path(parsed, path)) is not ABSENT}
-        return orjson.dumps(chosen)
+        chosen = [path for path in dict.fromkeys(self._payload) if inside.at(path) is not ABSENT]
+        return b"{%s}" % b",".join(b"%s:%s" % (orjson.dumps(path), inside.written_at(path)) for path in chosen)
 
     def _too_large(self, what: str) -> RecordError:
         detail = f"{what}; input.max_text_bytes is {self._max_text_bytes}"

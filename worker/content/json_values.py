@@ -1,6 +1,8 @@
 """Reading JSON values that strangers wrote: parsing, paths, kinds, times. Pure."""
 
+import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +18,11 @@ _LATEST_MS = 253_402_300_799_999  # the year 9999
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
 )
+_STRING_OR_LARGE_NUMBER = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?(?:0|[1-9]\d*+)(?:\.\d++)?[eE]\+?\d++|-?[1-9]\d{308,}+(?:\.\d++)?(?:[eE]-\d++)?',
+    re.DOTALL,
+)
+_PERHAPS_LARGE = re.compile(rb"[eE]\+?\d|\d{309}")
 _KINDS = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
@@ -32,22 +39,21 @@ class RecordError(Exception):
 def parse_json(value: bytes) -> tuple[Any, bytes, int]:
     """The parsed value, the value as valid JSON, and how many halves of surrogate pairs became U+FFFD in both.
 
-    Halves are common: producers cut texts in the middle of an emoji. Raises RecordError for anything else that is not
-    JSON in UTF-8, NaN and Infinity included, and for nesting that no answer could be written with (254 levels).
+    Halves are common: producers cut texts in the middle of an emoji. A number beyond what a float holds is parsed as
+    1e308 of its sign. Raises RecordError for anything else that is not JSON in UTF-8, NaN and Infinity included, and
+    for nesting that no answer could be written with (254 levels).
     """
     value = value.removeprefix(_BYTE_ORDER_MARK)
     replaced = 0
     try:
         parsed = orjson.loads(value)
-    except orjson.JSONDecodeError as first:
+    except orjson.JSONDecodeError:
         utf8(value)
         value, replaced = _without_halves(value)
-        if not replaced:
-            raise RecordError(DeadLetterReason.INVALID_JSON, str(first)) from None
         try:
-            parsed = orjson.loads(value)
-        except orjson.JSONDecodeError as second:
-            raise RecordError(DeadLetterReason.INVALID_JSON, str(second)) from None
+            parsed = orjson.loads(_without_huge_numbers(value))
+        except orjson.JSONDecodeError as error:
+            raise RecordError(DeadLetterReason.INVALID_JSON, str(error)) from None
     if value.count(b"[") + value.count(b"{") > 250:
         try:
             orjson.dumps(parsed)
@@ -56,17 +62,22 @@ def parse_json(value: bytes) -> tuple[Any, bytes, int]:
     return parsed, value, replaced
 
 
-def at_path(parsed: Any, path: str) -> Any:
-    """What lies at a dotted path; ABSENT where nothing does."""
-    if isinstance(parsed, dict) and path in parsed:
-        return parsed[path]
+def at_path(parsed: Any, path: str, members: Callable[[Any], Any] = lambda found: found) -> Any:
+    """What lies at a dotted path; ABSENT where nothing does.
+
+    `members` makes an object's dict or a list's list of what is not one yet.
+    """
+    opened = members(parsed)
+    if isinstance(opened, dict) and path in opened:
+        return opened[path]
     found = parsed
     for part in path.split("."):
-        if isinstance(found, dict):
-            found = found.get(part, ABSENT)
-        elif isinstance(found, list) and part.removeprefix("-").isdecimal() and len(part) < 10:
+        opened = members(found) if found is not ABSENT else ABSENT
+        if isinstance(opened, dict):
+            found = opened.get(part, ABSENT)
+        elif isinstance(opened, list) and part.removeprefix("-").isdecimal() and len(part) < 10:
             index = int(part)
-            found = found[index] if -len(found) <= index < len(found) else ABSENT
+            found = opened[index] if -len(opened) <= index < len(opened) else ABSENT
         else:
             return ABSENT
     return found
@@ -114,3 +125,15 @@ def _without_halves(value: bytes) -> tuple[bytes, int]:
         return rb"\ufffd"
 
     return _ESCAPE.sub(replace, value), replaced
+
+
+def _without_huge_numbers(value: bytes) -> bytes:
+    """JSON whose numbers all fit into a float: orjson refuses others, which are JSON all the same."""
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        written = match.group()
+        if written.startswith(b'"') or not math.isinf(float(written)):
+            return written
+        return b"-1e308" if written.startswith(b"-") else b"1e308"
+
+    return _STRING_OR_LARGE_NUMBER.sub(replace, value) if _PERHAPS_LARGE.search(value) else value

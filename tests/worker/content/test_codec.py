@@ -157,6 +157,22 @@ def test_the_payload_is_what_the_settings_choose(payload: str | list[str], expec
     assert (None if decoded.payload is None else orjson.loads(decoded.payload)) == expected
 
 
+def test_chosen_paths_keep_every_digit_key_and_escape() -> None:
+    numbers = rb'[123456789012345678901, 0.1000, 1e400, -0.0, -0, 1E+2, {"a": 1, "a": 2}]'
+    value = rb'{"text": "x", "tenant": "a", "n": %s, "s": "\u00e9\/", "big": 123456789012345678901}' % numbers
+    decoded = decode(value, payload=["big", "n", "s", "n.0", "missing"])
+    assert decoded.payload == (
+        rb'{"big":123456789012345678901,"n":%s,"s":"\u00e9\/","n.0":123456789012345678901}' % numbers
+    )
+
+
+@pytest.mark.parametrize("number", ["123456789012345678901", "-18446744073709551617", "9" * 200])
+def test_a_tenant_and_an_id_keep_all_digits_of_a_number(number: str) -> None:
+    value = b'{"text": "x", "tenant": %b, "id": %b}' % (number.encode(), number.encode())
+    decoded = decode(value, {"id": {"field": "id"}})
+    assert (decoded.tenant, decoded.id) == (number, number)
+
+
 @pytest.mark.parametrize("id", [None, True, 1.5, [], {}])
 def test_an_id_that_is_no_name_is_left_out(id: object) -> None:
     assert decode({"text": "x", "tenant": "a", "id": id}, {"id": {"field": "id"}}).id is None

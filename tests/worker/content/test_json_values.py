@@ -61,7 +61,10 @@ def test_only_true_halves_are_replaced(written: bytes, parsed: object, replaced:
         b"NaN",
         b"[Infinity]",
         b"-Infinity",
-        b"1e999",
+        b"01e999",
+        b"1e999.5",
+        b'"1e999',
+        b"1e+-999",
         b"{} {}",
         b"[1,]",
         b"'a'",
@@ -75,6 +78,25 @@ def test_what_is_not_json_is_refused(written: bytes) -> None:
     with pytest.raises(RecordError) as caught:
         parse_json(written)
     assert caught.value.reason == DeadLetterReason.INVALID_JSON
+
+
+@pytest.mark.parametrize(
+    ("written", "parsed"),
+    [
+        (b"1e999", 1e308),
+        (b"[-1.5E+400, 1e-400]", [-1e308, 0.0]),
+        (b"-" + b"9" * 400, -1e308),
+        (b"9" * 250 + b"e99", 1e308),
+        (b"9" * 400 + b"e-399", 1e1),
+        (b"0." + b"9" * 400 + b"e999", 1e308),
+        (rb'{"1e999": "\"1e999", "n": 1e308}', {"1e999": '"1e999', "n": 1e308}),
+        (rb'["\ud83d", 1e400]', ["\ufffd", 1e308]),
+    ],
+)
+def test_a_number_too_large_for_a_float_is_json_all_the_same(written: bytes, parsed: object) -> None:
+    value, kept, _ = parse_json(written)
+    assert value == parsed
+    assert kept == written.replace(rb"\ud83d", rb"\ufffd")
 
 
 @pytest.mark.parametrize("written", [b'"\xff"', b'"\xed\xa0\x80"', b"\xfe\xff\x00{", b'"\xc3'])
