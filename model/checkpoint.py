@@ -130,7 +130,7 @@ def _weight_files(folder: Path) -> list[Path]:
         has_pickle = any(folder.glob("pytorch_model*.bin"))
         raise CheckpointError(f"{folder / WEIGHTS_FILE}: no such file{hint if has_pickle else '; fetch the weights'}")
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8-sig"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{index}: cannot be read: {error!r}") from error
     return [folder / name for name in names]

@@ -132,7 +132,7 @@ class GliclassConfig:
         """Read `folder`/config.json."""
         path = folder / CONFIG_FILE
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise CheckpointError(
                 f"{path}: no such file; a checkpoint folder holds config.json, tokenizer files and model.safetensors"

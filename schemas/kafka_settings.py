@@ -1,13 +1,12 @@
 """Settings of the Kafka client: where the brokers are, how to speak to them, how patient to be."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from schemas.types import MEBIBYTE, PlainName, PositiveSeconds, SettingsModel, comma_separated
+from schemas.types import MEBIBYTE, PlainName, PositiveSeconds, SettingsModel, UserPath, comma_separated
 
 _BOOTSTRAP = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+):\d{1,5}")
 
@@ -19,12 +18,12 @@ class SecuritySettings(SettingsModel):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     username: str | None = Field(default=None, min_length=1)
     password: SecretStr | None = Field(default=None, description="Better as an environment variable, or in a file:")
-    password_file: Path | None = Field(
+    password_file: UserPath | None = Field(
         default=None, description="A file that holds the password; trailing newline cut."
     )
-    ca_file: Path | None = Field(default=None, description="PEM; null: the certificate authorities of the system.")
-    certificate_file: Path | None = Field(default=None, description="PEM; the client's own, for mutual TLS.")
-    key_file: Path | None = Field(default=None, description="PEM; the key of certificate_file.")
+    ca_file: UserPath | None = Field(default=None, description="PEM; null: the certificate authorities of the system.")
+    certificate_file: UserPath | None = Field(default=None, description="PEM; the client's own, for mutual TLS.")
+    key_file: UserPath | None = Field(default=None, description="PEM; the key of certificate_file.")
     key_password: SecretStr | None = Field(default=None, description="Where key_file is encrypted.")
 
     @property

@@ -1,6 +1,5 @@
 """Settings of one worker process: one file, every value also an environment variable `GLICLASS_GROUP__NAME`."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -17,6 +16,7 @@ from schemas.types import (
     Probability,
     SettingsModel,
     TopicName,
+    UserPath,
     comma_separated,
 )
 
@@ -125,7 +125,7 @@ class BatchingSettings(SettingsModel):
 class PolicySettings(SettingsModel):
     """Where the tenants' policies come from."""
 
-    file: Path
+    file: UserPath
     reload_interval_seconds: PositiveSeconds = Field(
         default=2.0, description="How often the file is looked at; a changed one takes effect without a restart."
     )

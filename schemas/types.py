@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -73,6 +74,17 @@ _DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 DeviceName = Annotated[
     str, Field(pattern=_DEVICE_PATTERN), written_as(_DEVICE_PATTERN, "auto, cpu, mps, cuda or one of several as cuda:1")
 ]
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{str(path)!r}: {error}; write the whole path") from None
+
+
+UserPath = Annotated[Path, AfterValidator(_expanded)]
+"""A path as people write it: `~` is their home folder."""
 
 TopicName = Annotated[str, AfterValidator(_topic_name)]
 _PATH_PATTERN = r"^[^.]+(\.[^.]+)*$"

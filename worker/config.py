@@ -67,9 +67,11 @@ def load_policies(path: Path) -> PolicyFile:
 def read_file(path: Path) -> bytes:
     """The file's content; raises ConfigurationError where it cannot be read."""
     try:
-        return path.read_bytes()
+        return path.expanduser().read_bytes()
     except OSError as error:
         raise ConfigurationError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except RuntimeError as error:  # of a ~ without a home folder
+        raise ConfigurationError(str(path), [f"cannot be read: {error} Write the whole path"]) from None
 
 
 def parse_yaml(content: bytes, source: str) -> Any:

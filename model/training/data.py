@@ -65,6 +65,7 @@ def read_examples(path: Path, *, labels: Sequence[str] = (), split: str | None =
     Raises:
         DataError: naming file, line and field.
     """
+    path = path.expanduser()
     if path.is_dir():
         labels = labels or _labels_of_folder(path)
         path = next((file for name in ("data.jsonl.gz", "data.jsonl") if (file := path / name).is_file()), path)
@@ -189,7 +190,7 @@ def _strings(value: object, where: str, name: str) -> tuple[str, ...]:
 def _labels_of_folder(folder: Path) -> tuple[str, ...]:
     meta_path = folder / "meta.json"
     try:
-        meta = json.loads(meta_path.read_text(encoding="utf-8"))
+        meta = json.loads(meta_path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise DataError(f"{meta_path}: missing; it must name the set's labels") from error
     except json.JSONDecodeError as error:
@@ -198,8 +199,9 @@ def _labels_of_folder(folder: Path) -> tuple[str, ...]:
 
 
 def _read_json_list(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    path = path.expanduser()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except json.JSONDecodeError as error:

@@ -44,7 +44,7 @@ def read_dataset(folder: Path) -> Dataset:
     """Read one set. Raises DataError naming file, line and field."""
     meta_path = folder / "meta.json"
     try:
-        meta = json.loads(meta_path.read_text(encoding="utf-8"))
+        meta = json.loads(meta_path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise DataError(f"{meta_path}: missing; it must name the set's labels") from error
     except json.JSONDecodeError as error:
@@ -75,10 +75,11 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Raises DataError naming file and line for a missing file, broken JSON, broken gzip or text that is not UTF-8.
     """
+    path = path.expanduser()
     opener = gzip.open if path.suffix == ".gz" else open
     line_number = 0
     try:
-        with opener(path, "rt", encoding="utf-8") as lines:
+        with opener(path, "rt", encoding="utf-8-sig") as lines:
             for line_number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue

@@ -71,7 +71,12 @@ async def _check_model(settings: Settings, policies: PolicyFile | None) -> Async
             return
         tasks = [task for policy in compiled.by_name().values() for task in policy.tasks]
         longest = max(task.prepared.token_count for task in tasks)
-        detail = f"{len(tasks)} fit; the longest takes {longest} of {model.max_tokens} tokens"
+        takes = (
+            f"the longest takes {longest} of {model.max_tokens} tokens"
+            if longest
+            else (f"read beside the text, they take none of its {model.max_tokens} tokens")
+        )
+        detail = f"{len(tasks)} fit; {takes}"
         yield CheckResult(LABEL_SETS, Outcome.OK, detail)
     finally:
         device.close()

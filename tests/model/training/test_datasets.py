@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from model.training.datasets import LabelledText, find_datasets, read_dataset, shuffled
+from model.training.datasets import LabelledText, find_datasets, read_dataset, read_json_lines, shuffled
 from model.training.errors import DataError
 
 
@@ -63,3 +63,14 @@ def test_shuffling_is_the_same_every_time() -> None:
     rows = tuple(LabelledText(str(number), ()) for number in range(20))
     assert shuffled(rows, 5) == shuffled(rows, 5)
     assert sorted(shuffled(rows, None), key=lambda row: int(row.text)) == list(rows)
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "t"}\r\n{"text": "u"}\r\n')
+    assert [row["text"] for _, row in read_json_lines(tmp_path / "rows.jsonl")] == ["t", "u"]
+
+
+def test_a_file_below_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "rows.jsonl").write_text('{"text": "t"}')
+    assert list(read_json_lines(Path("~/rows.jsonl"))) == [(1, {"text": "t"})]

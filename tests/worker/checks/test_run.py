@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.reference import tiny_bert, write_reference
 from support.tiny_checkpoint import write_tiny_checkpoint
 
 from worker.checks.result import CheckResult, Outcome
@@ -98,6 +99,13 @@ async def test_a_model_and_label_sets_that_fit_are_described(folder: Folder) -> 
     (label_sets,) = await folder.named("label sets")
     assert label_sets.outcome == Outcome.OK
     assert label_sets.detail.startswith("2 fit; the longest takes ")
+
+
+async def test_labels_with_a_tower_of_their_own_take_nothing_of_the_window(folder: Folder) -> None:
+    write_reference(folder.checkpoint, label_encoder=tiny_bert(), architecture_type="bi-encoder")
+    (label_sets,) = await folder.named("label sets")
+    assert label_sets.outcome == Outcome.OK
+    assert label_sets.detail.startswith("2 fit; read beside the text, they take none of its ")
 
 
 async def test_a_label_set_that_leaves_no_room_for_text_is_named(folder: Folder) -> None:
