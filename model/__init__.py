@@ -2,7 +2,9 @@
 
 from model import LabelSet, Scorer
 
-scorer = Scorer.load("path/to/checkpoint")
+scorer = Scorer.starter()
+scorer.classify("Where is my parcel?", ["billing", "shipping", "praise"])
+
 topics = scorer.prepare(LabelSet(("billing", "shipping", "praise")))
 [[logits]] = scorer.score([scorer.encode("Where is my parcel?", [topics])])
 """

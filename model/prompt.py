@@ -71,6 +71,7 @@ class PreparedLabelSet:
         prompt: its token ids.
         vectors: [labels, E] on the model's device where the label side is computed once; else None.
         token_count: tokens that it adds to the sequence of a text.
+        model_digest: of the scorer that prepared it; empty where training did.
     """
 
     label_set: LabelSet
@@ -78,6 +79,7 @@ class PreparedLabelSet:
     prompt: Prompt
     vectors: "Tensor | None"
     token_count: int
+    model_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

