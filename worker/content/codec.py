@@ -9,6 +9,7 @@ import orjson
 from schemas.mapping import InputMapping
 from schemas.records import DeadLetterReason, EnrichedRecord, Headers, SourceCoordinates
 from schemas.settings import InputSettings
+from worker.content.foreign_bytes import what_it_is, what_shape_it_has
 from worker.content.json_document import JsonDocument
 from worker.content.json_values import ABSENT, RecordError, event_time_ms, kind_of, parse_json, utf8
 from worker.in_flight.message import DecodedRecord
@@ -20,6 +21,7 @@ JSON_BYTES_PER_TEXT_BYTE = 6
 
 _TO_JSON = EnrichedRecord.__pydantic_serializer__.to_json
 _PAYLOAD = {"payload"}
+_UNREADABLE = (DeadLetterReason.INVALID_JSON, DeadLetterReason.INVALID_UTF8)
 _NOTHING_INSIDE = JsonDocument(ABSENT, b"")
 _INVISIBLE = r"\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"
 _VISIBLE = re.compile(f"[^{_INVISIBLE}]")
@@ -42,6 +44,8 @@ class RecordDecoder:
         try:
             return self._decode(outside, value)
         except RecordError as error:
+            if value and error.reason in _UNREADABLE and (told := what_it_is(value, self._mapping.format)) is not None:
+                error.detail = f"{told} ({error.detail})"
             if error.tenant is None and self._mapping.tenant.field is None:
                 error.tenant = self._tenant_or_none(outside)
             raise
@@ -94,7 +98,7 @@ class RecordDecoder:
         if not found:
             where = " or ".join(repr(path) for path in paths)
             detail = f"the value ({kind_of(inside.parsed)}) holds nothing at {where}"
-            raise RecordError(DeadLetterReason.TEXT_MISSING, detail)
+            raise RecordError(DeadLetterReason.TEXT_MISSING, _with_shape(detail, inside))
         for path, content in found:
             if not isinstance(content, str):
                 raise RecordError(DeadLetterReason.TEXT_NOT_A_STRING, f"{path!r} is {kind_of(content)}, not a string")
@@ -115,8 +119,10 @@ class RecordDecoder:
         else:
             found, place = outside.at(source.header), f"header {source.header!r}" if source.header else "the key"
         if not isinstance(found, str):
-            what = "is absent" if found is ABSENT else f"is {kind_of(found)}, not a string"
-            raise RecordError(DeadLetterReason.TENANT_MISSING, f"{place} {what}")
+            detail = f"{place} is absent" if found is ABSENT else f"{place} is {kind_of(found)}, not a string"
+            if source.field is not None:
+                detail = _with_shape(detail, inside)
+            raise RecordError(DeadLetterReason.TENANT_MISSING, detail)
         if not found:
             raise RecordError(DeadLetterReason.TENANT_MISSING, f"{place} is empty")
         if len(found) > MAX_TENANT_CHARACTERS:
@@ -155,6 +161,11 @@ class RecordDecoder:
     def _too_large(self, what: str) -> RecordError:
         detail = f"{what}; input.max_text_bytes is {self._max_text_bytes}"
         return RecordError(DeadLetterReason.TEXT_TOO_LARGE, detail)
+
+
+def _with_shape(detail: str, inside: JsonDocument) -> str:
+    shape = what_shape_it_has(inside.parsed)
+    return detail if shape is None else f"{detail}; {shape}"
 
 
 class _Outside:

@@ -30,10 +30,13 @@ class RecordError(Exception):
     """A record that cannot be classified. `detail` says why without any of its text; `tenant` where it was found."""
 
     def __init__(self, reason: DeadLetterReason, detail: str, tenant: str | None = None) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(reason, detail, tenant)
         self.reason = reason
         self.detail = detail
         self.tenant = tenant
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
 
 
 def parse_json(value: bytes) -> tuple[Any, bytes, int]:
