@@ -1,4 +1,4 @@
-"""A checkpoint's tokenizer, piece by piece, with reserved markers that no text can forge."""
+"""A checkpoint's tokenizer, piece by piece, with markers and special tokens that no text can forge."""
 
 import logging
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from model.errors import CheckpointError
+from model.reserved_tokens import shield
 
 TokenIds = NDArray[np.int64]
 
@@ -32,12 +33,11 @@ class PieceTokenizer:
     """
 
     def __init__(self, backend: Tokenizer) -> None:
-        self._backend = Tokenizer.from_str(backend.to_str())
-        self._backend.no_truncation()
-        self._backend.no_padding()
-        found = {marker: self._backend.token_to_id(marker) for marker in MARKERS}
+        self._definition = _unlimited(backend).to_str()
+        self._backend, spellings = shield(self._definition, MARKERS)
+        found = {marker: backend.token_to_id(marker) for marker in MARKERS}
         self.marker_ids: Mapping[str, int] = {marker: token for marker, token in found.items() if token is not None}
-        self._lowest_marker = min(self.marker_ids.values(), default=np.iinfo(np.int64).max)
+        self._spellings = {marker: spellings[marker] for marker in self.marker_ids}
         probe = self._backend.encode("a")
         mask = np.asarray(probe.special_tokens_mask, dtype=bool)
         ids = np.asarray(probe.ids, dtype=np.int64)
@@ -79,35 +79,30 @@ class PieceTokenizer:
 
     def to_json(self) -> str:
         """The whole definition, equal for tokenizers that cut equally."""
-        return self._backend.to_str()
+        return self._definition
 
     def encode(self, text: str, *, marker: str | None = None) -> TokenIds:
         """Ids of `text`, without special tokens; with `marker`, of the marker and the text that follows it.
 
-        A reserved marker inside `text` is broken up and read as text.
+        Markers and special tokens inside `text` are read as text.
         """
-        broken = _without_surrogates(self._broken(text))
-        ids = np.asarray(self._backend.encode((marker or "") + broken, add_special_tokens=False).ids, dtype=np.int64)
-        return self._only_own_marker(ids, has_marker=marker in self.marker_ids)
+        front = self._spellings.get(marker, marker) if marker else ""
+        encoding = self._backend.encode(front + _without_surrogates(text), add_special_tokens=False)
+        return np.asarray(encoding.ids, dtype=np.int64)
 
     def sequence(self, *pieces: TokenIds) -> TokenIds:
         """Pieces as one sequence, between the special tokens."""
         return np.concatenate([self.prefix, *pieces, self.suffix])
 
-    def _broken(self, text: str) -> str:
-        if "<<" not in text:
-            return text
-        for marker in self.marker_ids:
-            text = text.replace(marker, f"{marker[:2]} {marker[2:]}")
-        return text
 
-    def _only_own_marker(self, ids: TokenIds, *, has_marker: bool) -> TokenIds:
-        # A tokenizer whose markers match after normalisation finds them in look-alikes (full-width signs under NFKC).
-        text = ids[1:] if has_marker else ids
-        if not (text >= self._lowest_marker).any():
-            return ids
-        forged = np.isin(text, list(self.marker_ids.values()))
-        return np.concatenate([ids[: len(ids) - len(text)], text[~forged]]) if forged.any() else ids
+def _unlimited(backend: Tokenizer) -> Tokenizer:
+    """One that neither truncates nor pads."""
+    if backend.truncation is None and backend.padding is None:
+        return backend
+    copied = Tokenizer.from_str(backend.to_str())
+    copied.no_truncation()
+    copied.no_padding()
+    return copied
 
 
 def _without_surrogates(text: str) -> str:
