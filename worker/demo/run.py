@@ -87,7 +87,7 @@ class _Demo:
         self._draining = False
 
     async def run(self) -> int:
-        await create_topics(self._bootstrap_servers, self._topics)
+        await create_topics(self._bootstrap_servers, dict.fromkeys(self._topics.all, self._topics.partitions))
         try:
             with tempfile.TemporaryDirectory(prefix="gliclass-worker-demo-") as directory, ExitStack() as stack:
                 guardian = Guardian(directory)

@@ -1,6 +1,7 @@
 """The demo's topics, which exist for one run."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -46,8 +47,8 @@ class Topics:
         return self.input, self.warm_up, self.output, self.dead_letters, *self.routes
 
 
-async def create_topics(bootstrap_servers: str, topics: Topics) -> None:
-    """Create all topics, replicated as far as there are brokers; returns when every partition has a leader.
+async def create_topics(bootstrap_servers: str, topics: Mapping[str, int]) -> None:
+    """Create topics of so many partitions, replicated as far as there are brokers; returns when all have leaders.
 
     Raises TopicError when no broker answers, or with the broker's reason.
     """
@@ -55,13 +56,15 @@ async def create_topics(bootstrap_servers: str, topics: Topics) -> None:
     try:
         await admin.start()
         replicas = min(_MOST_REPLICAS, len((await admin.describe_cluster())["brokers"]))
-        response = await admin.create_topics([NewTopic(t, topics.partitions, replicas) for t in topics.all])
+        response = await admin.create_topics(
+            [NewTopic(name, partitions, replicas) for name, partitions in topics.items()]
+        )
         for refusal in response.to_object()["topic_errors"]:
             if refusal["error_code"]:
                 reason = refusal.get("error_message") or for_code(refusal["error_code"]).__name__
                 raise TopicError(f"cannot create the topic {refusal['topic']!r}: {reason}")
         async with asyncio.timeout(_CREATE_SECONDS):
-            while not _led(await admin.describe_topics(list(topics.all)), topics):
+            while not _led(await admin.describe_topics(list(topics)), topics):
                 await asyncio.sleep(0.05)
     except KafkaConnectionError as error:
         raise TopicError(
@@ -75,7 +78,7 @@ async def create_topics(bootstrap_servers: str, topics: Topics) -> None:
 
 
 async def delete_topics(bootstrap_servers: str, topics: Topics) -> None:
-    """Remove what `create_topics` made."""
+    """Remove all topics of a run."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
         await admin.start()
@@ -84,6 +87,6 @@ async def delete_topics(bootstrap_servers: str, topics: Topics) -> None:
         await admin.close()
 
 
-def _led(described: list[dict], topics: Topics) -> bool:
+def _led(described: list[dict], topics: Mapping[str, int]) -> bool:
     leaders = [p["leader"] for topic in described if not topic["error_code"] for p in topic["partitions"]]
-    return len(leaders) == len(topics.all) * topics.partitions and min(leaders) >= 0
+    return len(leaders) == sum(topics.values()) and min(leaders) >= 0
