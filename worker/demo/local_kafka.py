@@ -193,8 +193,9 @@ class LocalKafka:
             time.sleep(0.05)
 
     def _require_free_ports(self) -> None:
-        for broker in self.brokers if self._port is not None else ():
-            wanted = self._port + broker - 1
+        if self._port is None:
+            return
+        for wanted in range(self._port, self._port + len(self.brokers)):
             if not is_free(wanted):
                 raise LocalKafkaError(f"port {wanted} is taken: choose another with --port, or 0 for a free one")
 
