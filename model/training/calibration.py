@@ -8,6 +8,8 @@ parameters have a prior around "as the model says", so that twenty rows cannot m
 the same reason).
 """
 
+import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +35,9 @@ BIAS_SPREAD = 2.0
 SMALLEST_TEMPERATURE, LARGEST_TEMPERATURE = 0.01, 1000.0
 OWN_THRESHOLD_TEXTS = 15.0
 FOLDS = 5
+DECIMALS = 4
+"""Of everything that goes into a policy, and of the scores that are held against thresholds: as they are published."""
+
 _GOAL = re.compile(r"^(precision|recall)\s*>=\s*(0?\.\d+|1(?:\.0*)?|0)$")
 
 
@@ -79,21 +84,27 @@ class TaskCalibration:
     thresholds: tuple[float, ...]
     unreachable: tuple[int, ...] = ()
 
+    @classmethod
+    def of_nothing(cls, labels: int, *, multi_label: bool) -> "TaskCalibration":
+        """A task as a policy has it that says nothing of either."""
+        return cls(Scaling(), (0.5 if multi_label else 0.0,) * labels)
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Figures on rows that the fit did not see."""
+    """Figures on rows that the fit did not see. `none` counts the texts for which no label was chosen."""
 
     expected_calibration_error: float
     micro_f1: float
     macro_f1: float
     precision: float
     recall: float
+    none: int
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationReport:
-    """The fit on all rows, its cross-validated quality, and that of the scores as they were.
+    """The fit on all rows, its cross-validated quality, and that of the task as it was.
 
     Attributes:
         held_out: probabilities [texts, labels] of each row under the fit that did not see it.
@@ -141,8 +152,9 @@ def fit_thresholds(
     """One threshold per label for the goal, and the labels that cannot reach it.
 
     For F1 a label's own best threshold is drawn towards the common one by how few texts it is true for. In
-    single-label tasks only the best label of a text can be chosen, so only those count.
+    single-label tasks only the best label of a text can be chosen, so only those count, and for F1 it always is.
     """
+    probabilities = np.round(probabilities, DECIMALS)
     eligible = probabilities if multi_label else np.where(argmax_choice(probabilities), probabilities, -1.0)
     if goal.kind == "f1":
         if not multi_label:
@@ -153,27 +165,65 @@ def fit_thresholds(
             positives = int(truth[:, label].sum())
             share = positives / (positives + OWN_THRESHOLD_TEXTS)
             own = _best_threshold(eligible[:, label], truth[:, label]) if positives else common
-            thresholds.append(share * own + (1 - share) * common)
+            thresholds.append(_published(share * own + (1 - share) * common))
         return thresholds, []
     found = [_goal_threshold(eligible[:, label], truth[:, label], goal) for label in range(truth.shape[1])]
     return (
-        [1.0 if threshold is None else threshold for threshold in found],
+        [1.0 if threshold is None else _published(threshold) for threshold in found],
         [label for label, threshold in enumerate(found) if threshold is None],
     )
 
 
-def fit_task(logits: Floats, truth: Bools, goal: Goal, *, multi_label: bool) -> TaskCalibration:
-    """Scaling, then thresholds on the scaled probabilities."""
-    scaling = fit_scaling(logits, truth, multi_label=multi_label)
+def fit_task(
+    logits: Floats, truth: Bools, goal: Goal, *, multi_label: bool, before: TaskCalibration | None = None
+) -> TaskCalibration:
+    """Scaling, then thresholds on the scaled probabilities, both as they go into a policy.
+
+    Where the goal asks for no threshold (F1 of a single-label task), those of the task `before` are moved along.
+    """
+    fitted = fit_scaling(logits, truth, multi_label=multi_label)
+    scaling = Scaling(round(fitted.temperature, DECIMALS), round(fitted.bias, DECIMALS))
+    if goal.kind == "f1" and not multi_label and before is not None:
+        return TaskCalibration(scaling, move_thresholds(logits, before, scaling))
     probabilities = scaling.probabilities(logits, multi_label=multi_label)
     thresholds, unreachable = fit_thresholds(probabilities, truth, goal, multi_label=multi_label)
     return TaskCalibration(scaling, tuple(thresholds), tuple(unreachable))
 
 
+def move_thresholds(logits: Floats, before: TaskCalibration, scaling: Scaling) -> tuple[float, ...]:
+    """Thresholds of a single-label task that mean under `scaling` what those of `before` mean under its own.
+
+    Labels that share a threshold go on sharing one. Of all values it is one that changes the decision on the fewest of
+    the texts in `logits` [texts, labels], and of those the nearest to where a text goes whose other labels are level.
+    """
+    labels = logits.shape[1]
+    if labels == 1:  # its softmax is 1 at every temperature
+        return before.thresholds
+    best = argmax_choice(logits)
+    was, becomes = (
+        np.round(one.probabilities(logits, multi_label=False).max(axis=1, initial=0.0), DECIMALS)
+        for one in (before.scaling, scaling)
+    )
+    ratio = before.scaling.temperature / scaling.temperature
+    moved = {0.0: 0.0}
+    for threshold in set(before.thresholds) - {0.0}:
+        concerned = best[:, np.asarray(before.thresholds) == threshold].any(axis=1)
+        level = _level_score(threshold, labels, ratio)
+        moved[threshold] = _moved_threshold(was[concerned] >= threshold, becomes[concerned], level)
+    return tuple(moved[threshold] for threshold in before.thresholds)
+
+
 def calibrate(
-    logits: Floats, truth: Bools, labels: Sequence[str], goal: Goal, *, multi_label: bool, seed: int = 0
+    logits: Floats,
+    truth: Bools,
+    labels: Sequence[str],
+    goal: Goal,
+    *,
+    multi_label: bool,
+    before: TaskCalibration | None = None,
+    seed: int = 0,
 ) -> CalibrationReport:
-    """Fit on all rows, and say by cross-validation what the fit is worth.
+    """Fit on all rows, and say by cross-validation what the fit is worth; `before` is the task as it is now.
 
     Raises:
         DataError: too few rows to leave some out, a logit that is not finite, or rows all of whose answers are equal.
@@ -184,27 +234,27 @@ def calibrate(
         raise DataError("a logit is not finite; the checkpoint is broken")
     if truth.all() or not truth.any():
         raise DataError(f"all answers are the same for every one of {len(labels)} labels; add rows that differ")
+    before = before or TaskCalibration.of_nothing(len(labels), multi_label=multi_label)
     order = np.random.default_rng(seed).permutation(len(logits))
     held_out, chosen = np.zeros(logits.shape), np.zeros(truth.shape, dtype=bool)
     for fold in range(FOLDS):
         unseen = np.zeros(len(logits), dtype=bool)
         unseen[order[fold::FOLDS]] = True
-        fitted = fit_task(logits[~unseen], truth[~unseen], goal, multi_label=multi_label)
+        fitted = fit_task(logits[~unseen], truth[~unseen], goal, multi_label=multi_label, before=before)
         held_out[unseen] = fitted.scaling.probabilities(logits[unseen], multi_label=multi_label)
         chosen[unseen] = decide(held_out[unseen], fitted.thresholds, multi_label=multi_label)
-    raw = Scaling().probabilities(logits, multi_label=multi_label)
-    default = [0.5 if multi_label else 0.0] * truth.shape[1]
+    as_it_was = before.scaling.probabilities(logits, multi_label=multi_label)
     return CalibrationReport(
-        fitted=fit_task(logits, truth, goal, multi_label=multi_label),
-        before=_quality(raw, decide(raw, default, multi_label=multi_label), truth),
+        fitted=fit_task(logits, truth, goal, multi_label=multi_label, before=before),
+        before=_quality(as_it_was, decide(as_it_was, before.thresholds, multi_label=multi_label), truth),
         after=_quality(held_out, chosen, truth),
         held_out=held_out,
     )
 
 
 def decide(probabilities: Floats, thresholds: Sequence[float], *, multi_label: bool) -> Bools:
-    """Labels at or above their threshold; of a single-label text only the best one."""
-    reached = probabilities >= np.asarray(thresholds)
+    """Labels whose score, rounded as published, is at or above their threshold; of a single-label text the best."""
+    reached = np.round(probabilities, DECIMALS) >= np.asarray(thresholds)
     return reached if multi_label else reached & argmax_choice(probabilities)
 
 
@@ -216,6 +266,7 @@ def _quality(probabilities: Floats, chosen: Bools, truth: Bools) -> Quality:
         macro_f1=macro_f1(chosen, truth),
         precision=float(both / max(1, chosen.sum())),
         recall=float(both / max(1, truth.sum())),
+        none=int((~chosen.any(axis=1)).sum()),
     )
 
 
@@ -279,3 +330,25 @@ def _goal_threshold(scores: Floats, truth: Bools, goal: Goal) -> float | None:
 def _below(ranked: Floats, index: int) -> float:
     following = ranked[index + 1] if index + 1 < len(ranked) else 0.0
     return float(np.clip((ranked[index] + max(following, 0.0)) / 2, 0.0, 1.0))
+
+
+def _published(threshold: float) -> float:
+    """Rounded up, so that it stays above the score below it."""
+    return min(1.0, math.ceil(round(threshold * 10**DECIMALS, 3)) / 10**DECIMALS)
+
+
+def _level_score(score: float, labels: int, ratio: float) -> float:
+    """Where a text's best score goes when its logits are multiplied by `ratio` and all its other labels are level."""
+    if score >= 1:
+        return score
+    lead = math.log(score * (labels - 1) / (1 - score)) * ratio
+    return 1 / (1 + (labels - 1) * math.exp(min(max(-lead, -700.0), 700.0)))
+
+
+def _moved_threshold(reached: Bools, scores: Floats, wanted: float) -> float:
+    """The threshold on `scores` that agrees with most of `reached`; of several the nearest to `wanted`."""
+    step = 10**-DECIMALS
+    edges = [0.0, *np.unique(scores).tolist(), 1.0]
+    candidates = [round(min(max(wanted, below + step), edge), DECIMALS) for below, edge in itertools.pairwise(edges)]
+    changed = [int((reached != (scores >= threshold)).sum()) for threshold in candidates]
+    return min(zip(changed, (abs(one - wanted) for one in candidates), candidates, strict=True))[2]

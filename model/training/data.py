@@ -1,11 +1,12 @@
 """Training examples: what is read from files, and how bad rows are refused.
 
-Two forms of a row. The reference's: {text, all_labels, true_labels, prompt?, examples?}, where true_labels is a list,
-or {label: degree} with degrees from 0 to 1 and null for "not known". The plain one: {text, labels}, for which the
-candidate labels come from the set.
+Two forms of a row. The reference's: {text, all_labels, true_labels, prompt?, examples?, split?}, where true_labels is a
+list, or {label: degree} with degrees from 0 to 1 and null for "not known". The plain one: {text, labels, prompt?,
+examples?, split?}, for which the candidate labels come from the set.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,12 @@ from typing import Any
 
 from model.label_set import Example, LabelSet
 from model.training.datasets import read_json_lines
-from model.training.errors import DataError
+from model.training.errors import DataError, check_fields, unknown_name
 
 IGNORED = -100.0
+ROW_FIELDS = ("text", "labels", "all_labels", "true_labels", "prompt", "examples", "split")
+EXAMPLE_FIELDS = ("text", "labels", "true_labels")
+KNOWLEDGE_FIELDS = ("label", "descriptions", "synonyms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,15 @@ class LabelKnowledge:
     synonyms: tuple[str, ...] = ()
 
 
-def read_examples(path: Path, *, labels: Sequence[str] = (), split: str | None = None) -> Iterator[TrainingExample]:
+def read_examples(
+    path: Path, *, labels: Sequence[str] = (), split: str | None = None, left_out: Counter[str] | None = None
+) -> Iterator[TrainingExample]:
     """Stream the examples of a .jsonl, .jsonl.gz or .json file, or of a folder with meta.json and data.jsonl.gz.
 
     Args:
         labels: candidates of plain rows; a folder brings its own.
-        split: keep only plain rows of this split; rows that name no split belong to "train".
+        split: keep only rows of this split; rows that name no split belong to "train".
+        left_out: counts labels of plain rows that are no candidates; without it such a label is refused.
 
     Raises:
         DataError: naming file, line and field.
@@ -68,28 +75,50 @@ def read_examples(path: Path, *, labels: Sequence[str] = (), split: str | None =
     path = path.expanduser()
     if path.is_dir():
         labels = labels or _labels_of_folder(path)
-        path = next((file for name in ("data.jsonl.gz", "data.jsonl") if (file := path / name).is_file()), path)
-        if path.is_dir():
-            raise DataError(f"{path}: holds no data.jsonl.gz")
+    for where, row in read_rows(path, split):
+        yield parse_example(row, where, tuple(labels), left_out)
+
+
+def read_rows(path: Path, split: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Stream (`file:line`, row) of what `read_examples` reads, before a row is looked into. Raises DataError."""
+    if path.is_dir():
+        folder = path
+        path = next((file for name in ("data.jsonl.gz", "data.jsonl") if (file := folder / name).is_file()), folder)
+        if path == folder:
+            raise DataError(f"{folder}: holds no data.jsonl.gz")
     rows = _read_json_list(path) if path.suffix == ".json" else read_json_lines(path)
     for line_number, row in rows:
         if split is None or row.get("split", "train") == split:
-            yield parse_example(row, f"{path}:{line_number}", tuple(labels))
+            yield f"{path}:{line_number}", row
 
 
-def parse_example(row: Mapping[str, Any], where: str, labels: Sequence[str] = ()) -> TrainingExample:
-    """One row of either form. Raises DataError that begins with `where` and names the field."""
-    text = row.get("text")
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(f"{where}: field 'text' must be a non-empty string")
+def parse_example(
+    row: Mapping[str, Any], where: str, labels: Sequence[str] = (), left_out: Counter[str] | None = None
+) -> TrainingExample:
+    """One row of either form. Raises DataError that begins with `where` and names the field.
+
+    `left_out` counts labels of a plain row that are no candidates; without it such a label is refused.
+    """
+    check_fields(row, ROW_FIELDS, where)
+    text = row_text(row, where)
     if "all_labels" in row:
+        if "labels" in row:
+            raise DataError(f"{where}: has both 'all_labels' and 'labels'; with 'all_labels' write 'true_labels'")
         candidates = _strings(row["all_labels"], where, "all_labels")
         truth = row.get("true_labels")
         truth_field = "true_labels"
+    elif "true_labels" in row:
+        raise DataError(f"{where}: field 'true_labels' needs 'all_labels' beside it; or write 'labels'")
     elif "labels" in row:
+        truth, truth_field = row["labels"], "labels"
+        if isinstance(truth, Mapping) and any(isinstance(value, list) for value in truth.values()):
+            raise DataError(f"{where}: field 'labels' names tasks: say whose with --policy and --tenant")
         if not labels:
-            raise DataError(f"{where}: the row has no 'all_labels'; name the candidate labels of the set")
-        candidates, truth, truth_field = tuple(labels), row["labels"], "labels"
+            raise DataError(
+                f"{where}: the row has no 'all_labels'; name the candidate labels with --labels, or the task that has "
+                "them with --policy, --tenant and --task"
+            )
+        candidates = tuple(labels)
     else:
         raise DataError(f"{where}: needs 'all_labels' and 'true_labels', or 'labels'")
     if not candidates:
@@ -99,14 +128,24 @@ def parse_example(row: Mapping[str, Any], where: str, labels: Sequence[str] = ()
     prompt = row.get("prompt") or ""
     if not isinstance(prompt, str):
         raise DataError(f"{where}: field 'prompt' must be a string")
+    if not isinstance(row.get("split", ""), str):
+        raise DataError(f"{where}: field 'split' must be a string")
     return TrainingExample(
         text=text,
         labels=candidates,
-        targets=_targets(truth, candidates, where, truth_field),
+        targets=_targets(truth, candidates, where, truth_field, left_out if truth_field == "labels" else None),
         prompt=prompt,
         examples=_examples(row.get("examples") or (), where),
         where=where,
     )
+
+
+def row_text(row: Mapping[str, Any], where: str) -> str:
+    """The text of a row. Raises DataError where there is none to read."""
+    text = row.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise DataError(f"{where}: field 'text' must be a non-empty string")
+    return text
 
 
 def read_label_knowledge(path: Path) -> dict[str, LabelKnowledge]:
@@ -114,6 +153,7 @@ def read_label_knowledge(path: Path) -> dict[str, LabelKnowledge]:
     knowledge = {}
     for number, entry in _read_json_list(path):
         where = f"{path}:{number}"
+        check_fields(entry, KNOWLEDGE_FIELDS, where)
         label = entry.get("label")
         if not isinstance(label, str) or not label:
             raise DataError(f"{where}: field 'label' must be a non-empty string")
@@ -147,16 +187,20 @@ def labels_without_examples(examples: Iterable[TrainingExample]) -> tuple[str, .
     return tuple(label for label, is_true in seen.items() if not is_true)
 
 
-def _targets(truth: object, candidates: Sequence[str], where: str, truth_field: str) -> tuple[float, ...]:
+def _targets(
+    truth: object, candidates: Sequence[str], where: str, truth_field: str, left_out: Counter[str] | None
+) -> tuple[float, ...]:
     if isinstance(truth, Mapping):
         degrees = dict(truth)
     elif isinstance(truth, list) and all(isinstance(label, str) for label in truth):
         degrees = dict.fromkeys(truth, 1.0)
     else:
         raise DataError(f"{where}: field {truth_field!r} must be a list of labels or an object label -> degree")
-    unknown = [label for label in degrees if label not in candidates]
-    if unknown and truth_field == "true_labels":
-        raise DataError(f"{where}: field 'true_labels' names {unknown[0]!r}, which is not in 'all_labels'")
+    for label in degrees:
+        if label not in candidates:
+            if left_out is None:
+                raise DataError(f"{where}: field {truth_field!r}: {unknown_name('label', label, candidates)}")
+            left_out[label] += 1
     targets = []
     for label in candidates:
         degree = degrees.get(label, 0.0)
@@ -176,6 +220,7 @@ def _examples(value: object, where: str) -> tuple[Example, ...]:
     for number, entry in enumerate(value):
         if not isinstance(entry, Mapping) or not isinstance(entry.get("text"), str):
             raise DataError(f"{where}: field 'examples[{number}].text' must be a string")
+        check_fields(entry, EXAMPLE_FIELDS, f"{where}: field 'examples[{number}]'")
         labels = entry.get("labels", entry.get("true_labels"))
         examples.append(Example(entry["text"], _strings(labels, where, f"examples[{number}].labels")))
     return tuple(examples)

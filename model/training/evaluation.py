@@ -28,15 +28,20 @@ class Evaluation:
     """Figures of one set.
 
     Attributes:
-        macro_f1: mean F1 over labels that are true somewhere.
+        macro_f1: mean F1 over the labels that are true for some text.
+        macro_f1_all_labels: mean F1 over all labels, 0 for one that no text has: scikit-learn's, given all labels.
+        absent_labels: how many labels no text has.
         micro_f1: F1 over all (text, label) decisions.
-        accuracy: share of texts decided right: the chosen label is true (single), or all labels agree (multi).
+        accuracy: share of texts decided right: the chosen label is true, or none is and none was chosen (single); all
+            labels agree (multi).
         expected_calibration_error: of the probabilities, 15 equal bins over all (text, label) pairs.
         confusion: [labels, labels + 1] counts of (true label, chosen label); the last column is "none chosen".
     """
 
     texts: int
     macro_f1: float
+    macro_f1_all_labels: float
+    absent_labels: int
     micro_f1: float
     accuracy: float
     expected_calibration_error: float
@@ -45,17 +50,23 @@ class Evaluation:
 
 
 def evaluate(
-    logits: Floats, truth: Bools, labels: Sequence[str], *, multi_label: bool, threshold: float = 0.5
+    logits: Floats, truth: Bools, labels: Sequence[str], *, multi_label: bool, threshold: float | None = None
 ) -> Evaluation:
-    """Figures of logits [texts, labels] against truth [texts, labels].
+    """Figures of logits [texts, labels] against truth [texts, labels], decided as `choose` does.
 
-    Single-label: the highest logit is chosen and probabilities are a softmax. Multi-label: every label at or above
-    `threshold` is chosen and probabilities are a sigmoid. A logit of minus infinity marks a label that the text was not
-    asked about.
+    Probabilities are a softmax (single-label) or a sigmoid (multi-label). A logit of minus infinity marks a label that
+    the text was not asked about.
     """
     probabilities = softmax(logits) if not multi_label else sigmoid(logits)
-    chosen = probabilities >= threshold if multi_label else argmax_choice(logits)
+    chosen = choose(probabilities, multi_label=multi_label, threshold=threshold)
     return figures(probabilities, chosen, truth, labels, multi_label=multi_label, asked=np.isfinite(logits))
+
+
+def choose(probabilities: Floats, *, multi_label: bool, threshold: float | None = None) -> Bools:
+    """Labels at or above `threshold` (None: 0.5, or 0 for single-label); of a single-label text only the best."""
+    if multi_label:
+        return probabilities >= (0.5 if threshold is None else threshold)
+    return argmax_choice(probabilities) & (probabilities >= (threshold or 0.0))
 
 
 def figures(
@@ -76,10 +87,13 @@ def figures(
         raise ValueError(f"shapes differ: {probabilities.shape}, {chosen.shape}, {truth.shape}, {len(labels)} labels")
     if not len(truth):
         raise ValueError("no text to evaluate")
-    right = (chosen == truth).all(axis=1) if multi_label else (chosen & truth).any(axis=1)
+    agree = (chosen == truth).all(axis=1)
+    right = agree if multi_label else agree | (chosen & truth).any(axis=1)
     return Evaluation(
         texts=len(truth),
         macro_f1=macro_f1(chosen, truth),
+        macro_f1_all_labels=float(per_label(chosen, truth)[2].mean()),
+        absent_labels=int((~truth.any(axis=0)).sum()),
         micro_f1=micro_f1(chosen, truth),
         accuracy=float(right.mean()),
         expected_calibration_error=expected_calibration_error(probabilities[pairs], truth[pairs]),

@@ -7,7 +7,9 @@ from typing import Any
 
 from model.training.data import IGNORED, TrainingExample
 from model.training.datasets import read_json_lines
-from model.training.errors import DataError
+from model.training.errors import DataError, check_fields, unknown_name
+
+FEEDBACK_FIELDS = ("text", "labels", "accepted", "rejected", "corrected", "candidates", "prompt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Feedback:
         for name in ("accepted", "rejected", "corrected", "candidates"):
             for label in getattr(self, name) or ():
                 if label not in self.labels:
-                    raise DataError(f"field {name!r} names {label!r}, which is not in 'labels'")
+                    raise DataError(f"field {name!r}: {unknown_name('label', label, self.labels)}")
         both = set(self.accepted) & set(self.rejected)
         if both:
             raise DataError(f"{sorted(both)[0]!r} is both in 'accepted' and in 'rejected'")
@@ -73,9 +75,7 @@ def read_feedback(path: Path) -> Iterator[Feedback]:
 
 def parse_feedback(row: Mapping[str, Any], where: str) -> Feedback:
     """One row. Raises DataError that begins with `where`."""
-    unknown = row.keys() - {"text", "labels", "accepted", "rejected", "corrected", "candidates", "prompt"}
-    if unknown:
-        raise DataError(f"{where}: field {sorted(unknown)[0]!r} is not known")
+    check_fields(row, FEEDBACK_FIELDS, where)
     text = row.get("text")
     if not isinstance(text, str) or not text.strip():
         raise DataError(f"{where}: field 'text' must be a non-empty string")

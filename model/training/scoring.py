@@ -1,7 +1,7 @@
 """Labelled texts through a `Scorer`: logits and truth of a whole set as matrices."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,17 +58,12 @@ def score_set(scorer: Scorer, examples: Sequence[TrainingExample]) -> ScoredSet:
         if example.label_set not in prepared:
             prepared[example.label_set] = scorer.prepare(example.label_set)
         encoded.append(scorer.encode(example.text, [prepared[example.label_set]]))
-    order = sorted(range(len(encoded)), key=lambda index: encoded[index].token_count)
-    batch: list[int] = []
-    for place, index in enumerate(order):
-        batch.append(index)
-        if place + 1 == len(order) or sum(encoded[one].token_count for one in batch) >= BATCH_TOKENS:
-            for row, scores in zip(batch, scorer.score([encoded[one] for one in batch]), strict=True):
-                columns = [column[label] for label in examples[row].labels]
-                known = np.asarray(examples[row].targets) != IGNORED
-                logits[row, columns] = np.where(known, scores[0], -np.inf)
-                truth[row, columns] = np.asarray(examples[row].targets) >= 0.5
-            batch = []
+    for batch in batches_by_length([one.token_count for one in encoded], BATCH_TOKENS):
+        for row, scores in zip(batch, scorer.score([encoded[one] for one in batch]), strict=True):
+            columns = [column[label] for label in examples[row].labels]
+            known = np.asarray(examples[row].targets) != IGNORED
+            logits[row, columns] = np.where(known, scores[0], -np.inf)
+            truth[row, columns] = np.asarray(examples[row].targets) >= 0.5
     seconds = time.perf_counter() - began_at
     return ScoredSet(
         labels=labels,
@@ -78,3 +73,17 @@ def score_set(scorer: Scorer, examples: Sequence[TrainingExample]) -> ScoredSet:
         truncated=sum(one.truncated_token_count > 0 for one in encoded),
         texts_per_second=len(examples) / seconds,
     )
+
+
+def batches_by_length(token_counts: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Places of all texts, the shortest first, in batches that end as soon as they hold `batch_tokens` tokens."""
+    batch: list[int] = []
+    held = 0
+    for place in sorted(range(len(token_counts)), key=token_counts.__getitem__):
+        batch.append(place)
+        held += token_counts[place]
+        if held >= batch_tokens:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch

@@ -59,6 +59,29 @@ def test_classify_scores_each_argument(policies: Path, tiny_checkpoint: Path):
     assert set(lines[0]["tasks"]["abuse"]["scores"]) == {"insult", "threat"}
 
 
+@pytest.mark.parametrize("text", ["", " \n", "\u200b"])
+def test_classify_says_of_which_texts_the_worker_makes_dead_letters(policies: Path, tiny_checkpoint: Path, text: str):
+    result = invoke("classify", "--policy", str(policies), "-t", "forum", "-m", str(tiny_checkpoint), text)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["dead_letter"]["reason"] == "text_empty"
+
+
+def test_classify_takes_bytes_that_are_no_text_for_what_the_worker_does(policies: Path, tiny_checkpoint: Path):
+    arguments = ["classify", "--policy", str(policies), "-t", "forum", "-m", str(tiny_checkpoint)]
+    result = CliRunner().invoke(app, arguments, input=b"\xff\xfe\r\nfine\n")
+    bad, good = map(json.loads, result.stdout.splitlines())
+    assert bad["dead_letter"]["reason"] == "invalid_utf8"
+    assert "tasks" in good
+
+
+def test_classify_serves_an_unknown_tenant_with_the_default_policy(tmp_path: Path, tiny_checkpoint: Path):
+    file = tmp_path / "policies.yaml"
+    file.write_text("{unknown_tenant: default, default: {tasks: {a: {mode: multi, labels: [x]}}}, tenants: {}}")
+    result = invoke("classify", "--policy", str(file), "--tenant", "somebody", "-m", str(tiny_checkpoint), "text")
+    assert json.loads(result.stdout)["tasks"].keys() == {"a"}
+    assert "the default policy serves it" in result.stderr
+
+
 def test_classify_reads_lines_of_standard_input(policies: Path, tiny_checkpoint: Path):
     arguments = ("classify", "--policy", str(policies), "-t", "shop", "-m", str(tiny_checkpoint))
     result = invoke(*arguments, stdin="first line\nsecond line\nthird line\n")

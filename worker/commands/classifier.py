@@ -1,80 +1,79 @@
-"""Scores texts under one tenant's policy without Kafka."""
+"""A policy's classifier for a command: loaded with a word about it first, and shown on a terminal."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from schemas.errors import unknown_name
-from schemas.records import TaskResult
 from schemas.settings import ModelSettings
-from worker.config import load_policies
-from worker.content.decision import decide
-from worker.device.model import load_model
-from worker.errors import ConfigurationError
-from worker.policies.compiled import CompiledPolicy, CompileOptions, PolicyStore, compile_policies
+from worker.commands.inputs import model_folder
+from worker.commands.served import Served
+from worker.telemetry.printable import printable
+
+if TYPE_CHECKING:
+    from model.scorer import Scorer
+    from worker.content.text_classifier import Refused, Scored, TextClassifier
 
 BAR_CHARACTERS = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Classified:
-    """What the policy's tasks say of one text."""
-
-    tasks: dict[str, TaskResult]
-    truncated_tokens: int
+def say(line: str) -> None:
+    """Progress, beside the results: on standard error."""
+    typer.echo(line, err=True)
 
 
-class Classifier:
-    """One tenant's policy on one model. The same text gets the same scores as in the stream.
+def load_model_aloud(settings: ModelSettings) -> "Scorer":
+    """The model of these settings, with a word before torch is imported: that takes seconds. Raises ModelError."""
+    say(f"model: {settings.path or 'the starter'} …")
+    from worker.device.model import load_model
 
-    Raises ConfigurationError or PolicyError for a bad policy or an unknown tenant, ModelError for a bad checkpoint.
-    """
-
-    def __init__(self, policy_file: Path, tenant: str | None, model: ModelSettings) -> None:
-        file = load_policies(policy_file)
-        if tenant is None and file.default is None and len(file.tenants) > 1:
-            names = ", ".join(file.tenants)
-            raise ConfigurationError(str(policy_file), [f"has several tenants: choose one with --tenant ({names})"])
-        name = tenant or next(iter(file.tenants), "")
-        self._scorer = load_model(model)
-        policy = PolicyStore(compile_policies(file, self._scorer, CompileOptions(scores="all"))).resolve(name)
-        if policy is None:
-            raise ConfigurationError(str(policy_file), [unknown_name("tenant", name, file.tenants)])
-        self._policy: CompiledPolicy = policy
-
-    def classify(self, texts: Iterable[str]) -> Iterator[Classified]:
-        """One result per text, in order, each as soon as it is there."""
-        for text in texts:
-            encoded = self._scorer.encode(text, self._policy.prepared, self._policy.long_text)
-            tasks = decide(self._policy, self._scorer.score([encoded])[0])
-            yield Classified(tasks, encoded.truncated_token_count)
+    return load_model(settings.model_copy(update={"path": model_folder(settings.path)}))
 
 
-def show(console: Console, result: Classified) -> None:
-    """Every label's score as a bar, the chosen ones marked."""
-    for name, task in result.tasks.items():
-        table = Table(title=f"{name} ({task.mode})", title_justify="left", box=None, show_header=False)
+def load_classifier(served: Served) -> "TextClassifier":
+    """The tenant's policy on its model. Raises PolicyError, ModelError."""
+    return classifier_of(served, load_model_aloud(served.model))
+
+
+def classifier_of(served: Served, scorer: "Scorer") -> "TextClassifier":
+    """The tenant's policy on a model that is loaded. Raises PolicyError."""
+    from worker.content.text_classifier import TextClassifier
+
+    return TextClassifier(scorer, served.file, served.tenant, served.max_text_bytes)
+
+
+def show(console: Console, outcome: "Scored | Refused") -> None:
+    """Every label's score as a bar, the chosen ones marked; or why there is none."""
+    from worker.content.text_classifier import Refused
+
+    if isinstance(outcome, Refused):
+        console.print(f"a dead letter: {outcome.reason}: {outcome.error}", style="yellow")
+        return
+    for name, task in outcome.tasks.items():
+        table = Table(title=f"{printable(name)} ({task.mode})", title_justify="left", box=None, show_header=False)
         chosen = {scored.label for scored in task.labels}
-        flat = _flat(task.scores or {})
+        flat = flat_scores(task.scores or {})
         for label, score in sorted(flat.items(), key=lambda item: -item[1]):
-            bar = "█" * round(score * BAR_CHARACTERS)
-            mark = "[green]✔[/]" if label in chosen else " "
-            table.add_row(mark, label, f"{score:.4f}", f"[cyan]{bar}[/]")
+            mark = Text("✔", style="green") if label in chosen else " "
+            bar = Text("█" * round(score * BAR_CHARACTERS), style="cyan")
+            table.add_row(mark, printable(label), f"{score:.4f}", bar)
         console.print(table)
         if task.none:
             console.print("  no label reached its threshold", style="yellow")
-    if result.truncated_tokens:
-        console.print(f"{result.truncated_tokens} tokens of the text did not fit the model's window", style="yellow")
+    if outcome.truncated_tokens:
+        console.print(f"{outcome.truncated_tokens} tokens of the text did not fit the model's window", style="yellow")
+    if outcome.replaced_characters:
+        console.print(f"{outcome.replaced_characters} halves of surrogate pairs were replaced", style="yellow")
 
 
-def _flat(scores: dict[str, object], above: str = "") -> dict[str, float]:
+def flat_scores(scores: dict[str, object], above: str = "") -> dict[str, float]:
+    """Scores by the full name of each label, those of a hierarchy included."""
     flat: dict[str, float] = {}
     for label, score in scores.items():
         if isinstance(score, dict):
-            flat |= _flat(score, f"{above}{label}.")
+            flat |= flat_scores(score, f"{above}{label}.")
         elif isinstance(score, int | float):
             flat[above + label] = float(score)
     return flat

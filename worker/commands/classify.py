@@ -1,41 +1,56 @@
 """`gliclass-worker classify`: texts under one tenant's policy, without Kafka."""
 
 import sys
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.commands.inputs import ModelOption, PolicyOption, ServedConfigOption, ServedMaxTokensOption, TenantOption
+
+if TYPE_CHECKING:
+    from worker.content.text_classifier import Refused, Scored
+
 
 def classify(
-    policy: Annotated[Path, typer.Option("--policy", "-p", help="YAML file with the tenants' policies.")],
     text: Annotated[
         list[str] | None, typer.Argument(help="Texts; without any, one per line of standard input.")
     ] = None,
-    tenant: Annotated[
-        str | None, typer.Option("--tenant", "-t", help="Whose policy; may be left out where there is only one.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Checkpoint folder or hub id; default: the starter.")
-    ] = None,
+    policy: PolicyOption = None,
+    tenant: TenantOption = None,
+    config: ServedConfigOption = None,
+    model: ModelOption = None,
+    max_tokens: ServedMaxTokensOption = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON object per text instead of a picture.")] = False,
 ) -> None:
     """Score texts under one tenant's policy, without Kafka: try labels and thresholds before they go live.
 
-    Every label's score is shown; those that reach their threshold are marked.
+    Every label's score is shown; those that reach their threshold are marked. A text of which the worker would make a
+    dead letter is shown as one, with its reason.
     """
     import orjson
-    from rich.console import Console
 
-    from schemas.settings import ModelSettings
-    from worker.commands.classifier import Classifier, show
+    from worker.commands.classifier import load_classifier, show
+    from worker.commands.served import served
+    from worker.commands.terminal import terminal
 
-    classifier = Classifier(policy, tenant, ModelSettings(path=model))
-    texts = text or (line.rstrip("\n") for line in sys.stdin)
-    console = Console()
-    for result in classifier.classify(texts):
+    classifier = load_classifier(served(policy, tenant, config, model, max_tokens))
+    console = terminal()
+    texts: Iterable[str | bytes] = text or (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
+    for each in texts:
+        (outcome,) = classifier.classify([each])
         if json_lines or not console.is_terminal:
-            tasks = {name: task.model_dump(exclude_none=True) for name, task in result.tasks.items()}
-            typer.echo(orjson.dumps({"tasks": tasks, "truncated_tokens": result.truncated_tokens}))
+            typer.echo(orjson.dumps(as_json(outcome)))
         else:
-            show(console, result)
+            show(console, outcome)
+
+
+def as_json(outcome: "Scored | Refused") -> dict[str, object]:
+    """What one line of output holds: the tasks of a scored text, or the reason of a dead letter."""
+    from worker.content.text_classifier import Refused
+
+    if isinstance(outcome, Refused):
+        return {"dead_letter": {"reason": outcome.reason, "error": outcome.error}}
+    tasks = {name: task.model_dump(exclude_none=True) for name, task in outcome.tasks.items()}
+    found: dict[str, object] = {"tasks": tasks, "truncated_tokens": outcome.truncated_tokens}
+    return found | ({"replaced_characters": outcome.replaced_characters} if outcome.replaced_characters else {})

@@ -1,25 +1,31 @@
 """Figures as tables for a terminal."""
 
+from collections.abc import Mapping
+
 from rich.table import Table
 
 from model.training.bootstrap import Interval
 from model.training.calibration import CalibrationReport
 from model.training.evaluation import Evaluation
-from model.training.scoring import ScoredSet
 from worker.telemetry.printable import printable
 
 WEAKEST_SHOWN = 60
 
 
-def figures_table(figures: Evaluation, scored: ScoredSet, mode: str) -> Table:
-    """One set's overall figures."""
-    table = Table("figure", "value", title=f"{figures.texts} texts, {len(figures.labels)} labels, mode {mode}")
-    table.add_row("macro-F1", f"{figures.macro_f1:.4f}")
+def figures_table(figures: Evaluation, title: str, further: Mapping[str, str]) -> Table:
+    """One set's overall figures, then what else is to be said of it."""
+    labels = len(figures.labels)
+    table = Table("figure", "value", title=printable(f"{figures.texts} texts, {labels} labels, {title}"))
+    present = labels - figures.absent_labels
+    table.add_row(f"macro-F1 (mean over the {present} labels that some text has)", f"{figures.macro_f1:.4f}")
+    if figures.absent_labels:
+        name = f"macro-F1 over all labels (0 for the {figures.absent_labels} that no text has)"
+        table.add_row(name, f"{figures.macro_f1_all_labels:.4f}")
     table.add_row("micro-F1", f"{figures.micro_f1:.4f}")
     table.add_row("accuracy", f"{figures.accuracy:.4f}")
     table.add_row("calibration error (ECE)", f"{figures.expected_calibration_error:.4f}")
-    table.add_row("texts per second", f"{scored.texts_per_second:.1f}")
-    table.add_row("texts cut to the window", str(scored.truncated))
+    for name, value in further.items():
+        table.add_row(name, value)
     return table
 
 
@@ -51,9 +57,11 @@ def comparison_table(first: Evaluation, second: Evaluation, interval: Interval) 
 
 
 def calibration_table(task: str, report: CalibrationReport) -> Table:
-    """Before, and cross-validated after."""
+    """The task as the policy has it, and cross-validated after."""
     table = Table("figure", "as it was", "calibrated (rows the fit did not see)", title=f"task {printable(task)}")
     for name, field in (("calibration error (ECE)", "expected_calibration_error"), ("micro-F1", "micro_f1"),
-                        ("macro-F1", "macro_f1"), ("precision", "precision"), ("recall", "recall")):  # fmt: skip
+                        ("macro-F1 (labels that some text has)", "macro_f1"), ("precision", "precision"),
+                        ("recall", "recall")):  # fmt: skip
         table.add_row(name, f"{getattr(report.before, field):.4f}", f"{getattr(report.after, field):.4f}")
+    table.add_row("texts for which none is chosen", str(report.before.none), str(report.after.none))
     return table

@@ -9,7 +9,20 @@ import typer
 from model.training.data import TrainingExample, check_trainable
 from model.training.errors import DataError
 from model.training.settings import PARTS, FeedbackSettings, LoraSettings, TrainingSettings
-from worker.commands.inputs import MAX_TOKENS, MaxTokensOption, model_folder, read_all
+from worker.commands.inputs import (
+    MAX_TOKENS,
+    ROW_FORM,
+    Candidates,
+    IgnoreUnknownLabelsOption,
+    LabelsFileOption,
+    LabelsOption,
+    MaxTokensOption,
+    TaskOption,
+    TenantOption,
+    candidates,
+    model_folder,
+    read_all,
+)
 from worker.commands.outputs import output_folder, require_extra
 
 if TYPE_CHECKING:
@@ -21,7 +34,11 @@ DEFAULTS, FEEDBACK_DEFAULTS = TrainingSettings(), FeedbackSettings()
 SUPERVISED_ONLY = ("accumulate", "gamma", "listwise", "negatives", "augment", "keep", "patience", "evaluate_every")
 UNUSED_BY = {
     "--data": (),
-    "--feedback": ("labels", "dev", "knowledge", *SUPERVISED_ONLY),
+    "--feedback": (
+        *("labels", "labels_file", "policy", "tenant", "task", "ignore_unknown_labels"),
+        *("dev", "knowledge"),
+        *SUPERVISED_ONLY,
+    ),
     "--trained projection": (
         *("dev", "knowledge", "epochs", "batch_size", "encoder_lr", "head_lr", "lora_rank", "dtype", "seed"),
         *SUPERVISED_ONLY,
@@ -35,17 +52,27 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; the trained checkpoint goes to OUT/model.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="JSONL, JSON or a set's folder: {text, all_labels, true_labels} or {text, labels} rows."),
+        typer.Option(help=f"JSONL, JSON or a set's folder. {ROW_FORM}"),
     ] = None,
     feedback: Annotated[
-        Path | None, typer.Option(help="JSONL of people's answers; trains by PPO from them instead of from --data.")
+        Path | None,
+        typer.Option(
+            help="JSONL of people's answers; trains by PPO from them instead of from --data. A row is "
+            """{"text": "…", "labels": ["a", "b"], "accepted": ["a"]}, or has "rejected", "corrected", "candidates". """
+            "`gliclass-worker schema feedback` prints its JSON Schema."
+        ),
     ] = None,
     dev: Annotated[
         Path | None, typer.Option(help="Development data (of a folder its test rows): the best weights on it are kept.")
     ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Candidate labels of plain rows in a file, separated by commas.")
+    labels: LabelsOption = None,
+    labels_file: LabelsFileOption = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", "-p", help="YAML file with the policies whose tasks the rows label.")
     ] = None,
+    tenant: TenantOption = None,
+    task: TaskOption = None,
+    ignore_unknown_labels: IgnoreUnknownLabelsOption = False,
     knowledge: Annotated[Path | None, typer.Option(help="JSON list of {label, descriptions, synonyms}.")] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Checkpoint to start from; default: starter.")
@@ -154,6 +181,9 @@ def train(
         checkpoint.model.to(choose_device(device))
         return checkpoint
 
+    def named() -> Candidates:
+        return candidates(labels, labels_file, policy, tenant, task, ignore_unknown=ignore_unknown_labels)
+
     if feedback is not None:
         from model.training.feedback import read_feedback
 
@@ -166,7 +196,7 @@ def train(
         answered = train_from_feedback(loaded(), answers, out, settings, report=typer.echo)
         folder, history, figure_name = answered.folder, answered.history, "mean reward"
     elif way == "--trained projection":
-        rows = _rows(data, labels)
+        rows = _rows(data, named())
         typer.echo(f"{len(rows)} examples; loading the model", err=True)
         from model.training.projection import train_projection
 
@@ -176,7 +206,8 @@ def train(
         from model.training.augmentation import Augmentation
         from model.training.data import read_label_knowledge
 
-        rows, development = _rows(data, labels), _development(dev, labels)
+        source = named()
+        rows, development = _rows(data, source), _development(dev, source)
         settings = replace(
             DEFAULTS,
             **shared,
@@ -213,18 +244,19 @@ def _refuse_unused(context: typer.Context, way: str) -> None:
         raise typer.BadParameter("--patience: counts looks at --dev, which is not given")
 
 
-def _rows(data: Path | None, labels: str | None) -> list[TrainingExample]:
+def _rows(data: Path | None, source: Candidates) -> list[TrainingExample]:
     assert data is not None
-    rows = read_all(data, labels, "train")
+    rows = read_all(data, source, "train")
+    source.tell_left_out()
     check_trainable(rows)
     return rows
 
 
-def _development(dev: Path | None, labels: str | None) -> list[TrainingExample]:
+def _development(dev: Path | None, source: Candidates) -> list[TrainingExample]:
     """Rows of --dev, of a folder those of its test split; a file without any would end in weights nobody chose."""
     if dev is None:
         return []
-    rows = read_all(dev, labels, "test" if dev.is_dir() else None)
+    rows = read_all(dev, source, "test" if dev.is_dir() else None)
     if not rows:
         raise DataError(f"{dev}: the development data holds no row")
     return rows

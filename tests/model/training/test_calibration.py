@@ -3,7 +3,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.training.calibration import Goal, Scaling, calibrate, decide, fit_scaling, fit_task, fit_thresholds
+from model.training.calibration import (
+    Goal,
+    Scaling,
+    TaskCalibration,
+    calibrate,
+    decide,
+    fit_scaling,
+    fit_task,
+    fit_thresholds,
+    move_thresholds,
+)
 from model.training.errors import DataError
 from model.training.evaluation import expected_calibration_error, micro_f1, sigmoid, softmax
 
@@ -160,3 +170,78 @@ def test_goals_are_read_from_text() -> None:
 def test_what_cannot_be_calibrated_is_refused(logits: np.ndarray, truth: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=message):
         calibrate(logits, truth, LABELS, Goal(), multi_label=True)
+
+
+def test_as_it_was_is_the_task_with_its_own_calibration_and_thresholds() -> None:
+    logits, truth = _multi(100, 2.0, -1.0)
+    now = TaskCalibration(Scaling(2.0, -1.0), (0.3, 0.4, 0.9))
+    report = calibrate(logits, truth, LABELS, Goal(), multi_label=True, before=now)
+    probabilities = sigmoid(logits / 2.0 - 1.0)
+    chosen = probabilities >= np.array([0.3, 0.4, 0.9])
+    assert report.before.expected_calibration_error == expected_calibration_error(probabilities, truth)
+    assert report.before.micro_f1 == micro_f1(chosen, truth)
+    assert report.before.none == (~chosen.any(axis=1)).sum()
+    assert report.before != calibrate(logits, truth, LABELS, Goal(), multi_label=True).before
+
+
+def _none(logits: np.ndarray, task: TaskCalibration) -> np.ndarray:
+    scores = task.scaling.probabilities(logits, multi_label=False)
+    return np.asarray(~decide(scores, task.thresholds, multi_label=False).any(axis=1))
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.floats(0.05, 0.99), st.floats(0.1, 10), st.floats(0.1, 10))
+def test_of_two_labels_a_moved_threshold_decides_as_it_did_before(
+    seed: int, threshold: float, old: float, new: float
+) -> None:
+    logits = np.random.default_rng(seed).normal(0, 3, (40, 2))
+    before = TaskCalibration(Scaling(old), (round(threshold, 4),) * 2)
+    moved = move_thresholds(logits, before, Scaling(new))
+    changed = (_none(logits, before) != _none(logits, TaskCalibration(Scaling(new), moved))).sum()
+    # Scores are rounded to four decimals: close to 0 and 1 a scale can tell fewer texts apart than another.
+    saturated = np.round(Scaling(new).probabilities(logits, multi_label=False).max(axis=1), 4) >= 0.999
+    assert changed <= saturated.sum()
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10_000), st.floats(0.35, 0.95), st.floats(0.3, 4), st.floats(0.3, 4))
+def test_a_fit_of_the_temperature_keeps_what_none_means(seed: int, threshold: float, old: float, drawn: float) -> None:
+    logits, truth = _single(60, drawn, seed)
+    now = TaskCalibration(Scaling(round(old, 4)), (round(threshold, 4),) * 3)
+    fitted = fit_task(logits, truth, Goal(), multi_label=False, before=now)
+    assert len(set(fitted.thresholds)) == 1
+
+    def changed(threshold: float) -> int:
+        return int((_none(logits, now) != _none(logits, TaskCalibration(fitted.scaling, (threshold,) * 3))).sum())
+
+    assert changed(fitted.thresholds[0]) <= min(map(changed, np.linspace(0, 1, 201)))
+
+
+def test_labels_with_thresholds_of_their_own_keep_them_apart() -> None:
+    logits, truth = _single(200, 4.0)
+    now = TaskCalibration(Scaling(), (0.9, 0.9, 0.0))
+    first, second, third = fit_task(logits, truth, Goal(), multi_label=False, before=now).thresholds
+    assert first == second < 0.9
+    assert third == 0.0
+
+
+def test_a_threshold_of_which_no_text_speaks_goes_where_level_labels_go() -> None:
+    before = TaskCalibration(Scaling(1.0), (0.6, 0.6, 0.6))
+    (moved, *_) = move_thresholds(np.zeros((0, 3)), before, Scaling(2.0))
+    lead = np.log(0.6 * 2 / 0.4)
+    assert softmax(np.array([[lead, 0.0, 0.0]]) / 2.0)[0, 0] == pytest.approx(moved, abs=1e-4)
+
+
+def test_a_task_of_one_label_has_nothing_to_move() -> None:
+    before = TaskCalibration(Scaling(), (0.7,))
+    assert move_thresholds(np.array([[3.0], [1.0]]), before, Scaling(2.0)) == (0.7,)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 1000), st.sampled_from(["f1", "precision>=0.8", "recall>=0.8"]), st.booleans())
+def test_what_is_fitted_is_what_a_policy_can_hold(seed: int, goal: str, multi_label: bool) -> None:
+    logits, truth = _multi(30, 2.0, -1.0, seed) if multi_label else _single(30, 3.0, seed)
+    fitted = fit_task(logits, truth, Goal.parse(goal), multi_label=multi_label)
+    numbers = [fitted.scaling.temperature, fitted.scaling.bias, *fitted.thresholds]
+    assert numbers == [round(number, 4) for number in numbers]
+    assert all(0 <= threshold <= 1 for threshold in fitted.thresholds)

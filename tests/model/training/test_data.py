@@ -1,5 +1,6 @@
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,36 @@ def test_prompt_and_examples_are_read() -> None:
 
 
 def test_plain_rows_take_their_candidates_from_the_set(tmp_path: Path) -> None:
-    path = _write(tmp_path / "a.jsonl", {"text": "t", "labels": ["b"]}, {"text": "u", "labels": ["elsewhere"]})
+    path = _write(tmp_path / "a.jsonl", {"text": "t", "labels": ["b"]}, {"text": "u", "labels": []})
     first, second = read_examples(path, labels=["a", "b"])
     assert first.true_labels == ("b",)
     assert second.targets == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("written", ["Billing", "billing ", "biling"])
+def test_a_label_of_a_row_that_is_no_candidate_is_refused_with_line_and_nearest_name(
+    tmp_path: Path, written: str
+) -> None:
+    path = _write(tmp_path / "a.jsonl", {"text": "t", "labels": ["billing"]}, {"text": "u", "labels": [written]})
+    with pytest.raises(DataError, match=rf"a.jsonl:2: .*unknown label '{written}'; did you mean 'billing'\?"):
+        list(read_examples(path, labels=["billing", "delivery"]))
+
+
+def test_labels_that_are_no_candidates_are_counted_where_that_is_asked_for(tmp_path: Path) -> None:
+    left_out = Counter[str]()
+    path = _write(tmp_path / "a.jsonl", {"text": "t", "labels": ["a", "none"]}, {"text": "u", "labels": ["none"]})
+    examples = list(read_examples(path, labels=["a", "b"], left_out=left_out))
+    assert [example.true_labels for example in examples] == [("a",), ()]
+    assert left_out == {"none": 2}
+
+
+def test_a_field_that_nobody_would_read_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(
+        DataError, match=r"unknown field 'lables'; did you mean 'labels'\? Known: text, labels, all_lab"
+    ):
+        parse_example({"text": "t", "lables": ["a"]}, "rows.jsonl:4", ["a"])
+    with pytest.raises(DataError, match="unknown field 'id'; known: text, labels"):
+        parse_example({"id": 7, "text": "t", "labels": ["a"]}, "rows.jsonl:4", ["a"])
 
 
 def test_a_folder_brings_its_own_labels_and_split(tmp_path: Path) -> None:
@@ -72,11 +99,15 @@ def test_a_json_list_is_read_like_lines(tmp_path: Path) -> None:
         ({"all_labels": ["a"], "true_labels": []}, "field 'text'"),
         ({"text": " ", "all_labels": ["a"], "true_labels": []}, "field 'text'"),
         ({"text": "t"}, "needs 'all_labels'"),
-        ({"text": "t", "labels": ["a"]}, "no 'all_labels'"),
+        ({"text": "t", "labels": ["a"]}, "no 'all_labels'.*--labels.*--policy"),
+        ({"text": "t", "labels": {"queue": ["a"]}}, "names tasks.*--policy"),
+        ({"text": "t", "true_labels": ["a"]}, "'true_labels' needs 'all_labels'"),
+        ({"text": "t", "all_labels": ["a"], "true_labels": [], "labels": ["a"]}, "both"),
+        ({"text": "t", "all_labels": ["a"], "true_labels": [], "split": 1}, "'split'"),
         ({"text": "t", "all_labels": [], "true_labels": []}, "'all_labels' is empty"),
         ({"text": "t", "all_labels": "ab", "true_labels": []}, "'all_labels' must be a list"),
         ({"text": "t", "all_labels": ["a", "a"], "true_labels": []}, "twice"),
-        ({"text": "t", "all_labels": ["a"], "true_labels": ["b"]}, "names 'b'"),
+        ({"text": "t", "all_labels": ["a"], "true_labels": ["b"]}, "unknown label .b."),
         ({"text": "t", "all_labels": ["a"], "true_labels": {"a": 2}}, "degree of 'a'"),
         ({"text": "t", "all_labels": ["a"], "true_labels": {"a": True}}, "degree of 'a'"),
         ({"text": "t", "all_labels": ["a"]}, "'true_labels' must be"),

@@ -7,6 +7,7 @@ from hypothesis.extra import numpy as hnp
 from model.training.evaluation import (
     argmax_choice,
     best_micro_f1,
+    choose,
     confusion,
     evaluate,
     expected_calibration_error,
@@ -99,3 +100,28 @@ def test_no_threshold_beats_the_best_micro_f1(scores: np.ndarray, truth: np.ndar
     best, threshold = best_micro_f1(scores, truth)
     assert best == pytest.approx(micro_f1(scores >= threshold, truth))
     assert all(micro_f1(scores >= other, truth) <= best + 1e-12 for other in np.unique(scores))
+
+
+def test_labels_that_no_text_has_are_counted_and_are_0_in_the_mean_over_all() -> None:
+    logits = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 4.0]])
+    truth = np.array([[1, 0, 0], [0, 1, 0]], dtype=bool)
+    result = evaluate(logits, truth, ["a", "b", "c"], multi_label=False)
+    assert result.absent_labels == 1
+    assert result.macro_f1 == pytest.approx(0.5)
+    assert result.macro_f1_all_labels == pytest.approx(1 / 3)
+
+
+def test_a_threshold_counts_in_single_label_tasks_too() -> None:
+    logits = np.log(np.array([[0.6, 0.4], [0.3, 0.7]]))
+    truth = np.array([[0, 0], [0, 1]], dtype=bool)
+    result = evaluate(logits, truth, ["a", "b"], multi_label=False, threshold=0.65)
+    assert result.accuracy == 1
+    assert evaluate(logits, truth, ["a", "b"], multi_label=False).accuracy == 0.5
+
+
+@given(hnp.arrays(float, (5, 3), elements=st.floats(0, 1)), st.booleans())
+def test_a_threshold_only_takes_choices_away(probabilities: np.ndarray, multi_label: bool) -> None:
+    low = choose(probabilities, multi_label=multi_label, threshold=0.2)
+    high = choose(probabilities, multi_label=multi_label, threshold=0.6)
+    assert not (high & ~low).any()
+    assert multi_label or (low.sum(axis=1) <= 1).all()

@@ -36,7 +36,7 @@ def test_a_single_candidate_is_the_answer() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"accepted": ("other",)}, "'accepted' names 'other'"),
+        ({"accepted": ("other",)}, "'accepted': unknown label 'other'"),
         ({"accepted": ("refund",), "rejected": ("refund",)}, "both in 'accepted' and in 'rejected'"),
         ({}, "says nothing"),
     ],
@@ -61,7 +61,7 @@ def test_a_file_is_read_line_by_line(tmp_path: Path) -> None:
     [
         ({"labels": ["a"], "accepted": ["a"]}, "field 'text'"),
         ({"text": "x", "labels": "a", "accepted": ["a"]}, "field 'labels' must be a list"),
-        ({"text": "x", "labels": ["a"], "approved": ["a"]}, "field 'approved' is not known"),
+        ({"text": "x", "labels": ["a"], "approved": ["a"]}, "unknown field 'approved'; known: text, labels, accepted"),
         ({"text": "x", "labels": ["a"]}, "says nothing"),
     ],
 )

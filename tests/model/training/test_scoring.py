@@ -2,13 +2,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.tiny_checkpoint import write_tiny_checkpoint
 
 from model.scorer import Scorer
 from model.training import scoring
 from model.training.data import IGNORED, TrainingExample
 from model.training.errors import DataError
-from model.training.scoring import score_set
+from model.training.scoring import batches_by_length, score_set
 
 EXAMPLES = [
     TrainingExample("a long text about many things", ("x", "y"), (1.0, 0.0)),
@@ -40,3 +42,14 @@ def test_no_example_is_refused(tmp_path: Path) -> None:
     scorer = Scorer.load(write_tiny_checkpoint(tmp_path / "tiny"), dtype="float32")
     with pytest.raises(DataError, match="no row"):
         score_set(scorer, [])
+
+
+@given(st.lists(st.integers(1, 50)), st.integers(1, 100))
+def test_batches_hold_each_text_once_the_shortest_first_and_end_when_they_are_full(
+    lengths: list[int], most: int
+) -> None:
+    batches = list(batches_by_length(lengths, most))
+    places = [place for batch in batches for place in batch]
+    assert sorted(places) == list(range(len(lengths)))
+    assert [lengths[place] for place in places] == sorted(lengths)
+    assert all(sum(lengths[place] for place in batch[:-1]) < most for batch in batches)

@@ -18,7 +18,9 @@ from model.training.settings import FeedbackSettings, TrainingSettings
 from schemas.settings import ModelSettings
 from worker.cli import app
 from worker.commands.calibrate import calibrate
+from worker.commands.classify import classify
 from worker.commands.evaluate import evaluate
+from worker.commands.served import model_settings
 from worker.commands.train import train
 
 LABELS = ["vowels", "digits"]
@@ -252,9 +254,10 @@ def test_an_option_that_would_be_ignored_is_refused(tmp_path: Path, options: lis
 
 
 def test_every_command_reads_as_much_of_a_text_as_the_worker_by_default() -> None:
-    for command in (train, evaluate, calibrate):
-        parameter = inspect.signature(command).parameters["max_tokens"]
-        assert parameter.default == ModelSettings().max_tokens
+    assert inspect.signature(train).parameters["max_tokens"].default == ModelSettings().max_tokens
+    for command in (classify, evaluate, calibrate):
+        default = inspect.signature(command).parameters["max_tokens"].default
+        assert model_settings(None, None, default) == ModelSettings()
 
 
 def test_train_reads_its_rows_before_it_loads_a_model(tmp_path: Path) -> None:
