@@ -104,7 +104,7 @@ def parse_example(
     if "all_labels" in row:
         if "labels" in row:
             raise DataError(f"{where}: has both 'all_labels' and 'labels'; with 'all_labels' write 'true_labels'")
-        candidates = _strings(row["all_labels"], where, "all_labels")
+        candidates = label_names(row["all_labels"], where, "all_labels")
         truth = row.get("true_labels")
         truth_field = "true_labels"
     elif "true_labels" in row:
@@ -125,9 +125,7 @@ def parse_example(
         raise DataError(f"{where}: field 'all_labels' is empty; give at least one label")
     if len(set(candidates)) != len(candidates):
         raise DataError(f"{where}: field 'all_labels' names a label twice")
-    prompt = row.get("prompt") or ""
-    if not isinstance(prompt, str):
-        raise DataError(f"{where}: field 'prompt' must be a string")
+    prompt = row_prompt(row, where)
     if not isinstance(row.get("split", ""), str):
         raise DataError(f"{where}: field 'split' must be a string")
     return TrainingExample(
@@ -135,7 +133,7 @@ def parse_example(
         labels=candidates,
         targets=_targets(truth, candidates, where, truth_field, left_out if truth_field == "labels" else None),
         prompt=prompt,
-        examples=_examples(row.get("examples") or (), where),
+        examples=_examples(row.get("examples"), where),
         where=where,
     )
 
@@ -146,6 +144,14 @@ def row_text(row: Mapping[str, Any], where: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise DataError(f"{where}: field 'text' must be a non-empty string")
     return text
+
+
+def row_prompt(row: Mapping[str, Any], where: str) -> str:
+    """The prompt of a row, empty where it has none. Raises DataError."""
+    prompt = row.get("prompt")
+    if prompt is not None and not isinstance(prompt, str):
+        raise DataError(f"{where}: field 'prompt' must be a string")
+    return prompt or ""
 
 
 def read_label_knowledge(path: Path) -> dict[str, LabelKnowledge]:
@@ -160,8 +166,8 @@ def read_label_knowledge(path: Path) -> dict[str, LabelKnowledge]:
         if label in knowledge:
             raise DataError(f"{where}: label {label!r} has an entry already")
         knowledge[label] = LabelKnowledge(
-            _strings(entry.get("descriptions") or [], where, "descriptions"),
-            _strings(entry.get("synonyms") or [], where, "synonyms"),
+            label_names(entry.get("descriptions") or [], where, "descriptions"),
+            label_names(entry.get("synonyms") or [], where, "synonyms"),
         )
     return knowledge
 
@@ -214,19 +220,24 @@ def _targets(
 
 
 def _examples(value: object, where: str) -> tuple[Example, ...]:
-    if not isinstance(value, list | tuple):
+    if value is None:
+        return ()
+    if not isinstance(value, list):
         raise DataError(f"{where}: field 'examples' must be a list")
     examples = []
     for number, entry in enumerate(value):
         if not isinstance(entry, Mapping) or not isinstance(entry.get("text"), str):
             raise DataError(f"{where}: field 'examples[{number}].text' must be a string")
         check_fields(entry, EXAMPLE_FIELDS, f"{where}: field 'examples[{number}]'")
+        if "labels" in entry and "true_labels" in entry:
+            raise DataError(f"{where}: field 'examples[{number}]' has both 'labels' and 'true_labels'; write one")
         labels = entry.get("labels", entry.get("true_labels"))
-        examples.append(Example(entry["text"], _strings(labels, where, f"examples[{number}].labels")))
+        examples.append(Example(entry["text"], label_names(labels, where, f"examples[{number}].labels")))
     return tuple(examples)
 
 
-def _strings(value: object, where: str, name: str) -> tuple[str, ...]:
+def label_names(value: object, where: str, name: str) -> tuple[str, ...]:
+    """The strings of a field. Raises DataError."""
     if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
         raise DataError(f"{where}: field {name!r} must be a list of non-empty strings")
     return tuple(value)
@@ -240,7 +251,7 @@ def _labels_of_folder(folder: Path) -> tuple[str, ...]:
         raise DataError(f"{meta_path}: missing; it must name the set's labels") from error
     except json.JSONDecodeError as error:
         raise DataError(f"{meta_path}: not JSON: {error}") from error
-    return _strings(meta.get("labels") if isinstance(meta, dict) else None, str(meta_path), "labels")
+    return label_names(meta.get("labels") if isinstance(meta, dict) else None, str(meta_path), "labels")
 
 
 def _read_json_list(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model.training.data import IGNORED, TrainingExample
+from model.training.data import IGNORED, TrainingExample, label_names, row_prompt, row_text
 from model.training.datasets import read_json_lines
 from model.training.errors import DataError, check_fields, unknown_name
 
@@ -37,6 +37,8 @@ class Feedback:
     def __post_init__(self) -> None:
         if not self.labels:
             raise DataError("field 'labels' is empty; name the labels the text was scored under")
+        if len(set(self.labels)) != len(self.labels):
+            raise DataError("field 'labels' names a label twice")
         for name in ("accepted", "rejected", "corrected", "candidates"):
             for label in getattr(self, name) or ():
                 if label not in self.labels:
@@ -76,17 +78,13 @@ def read_feedback(path: Path) -> Iterator[Feedback]:
 def parse_feedback(row: Mapping[str, Any], where: str) -> Feedback:
     """One row. Raises DataError that begins with `where`."""
     check_fields(row, FEEDBACK_FIELDS, where)
-    text = row.get("text")
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(f"{where}: field 'text' must be a non-empty string")
+    text = row_text(row, where)
     lists: dict[str, tuple[str, ...]] = {}
     for name in ("labels", "accepted", "rejected", "corrected", "candidates"):
         value = row.get(name)
         if value is None:
             continue
-        if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
-            raise DataError(f"{where}: field {name!r} must be a list of strings")
-        lists[name] = tuple(value)
+        lists[name] = label_names(value, where, name)
     try:
         return Feedback(
             text=text,
@@ -95,7 +93,7 @@ def parse_feedback(row: Mapping[str, Any], where: str) -> Feedback:
             rejected=lists.get("rejected", ()),
             corrected=lists.get("corrected"),
             candidates=lists.get("candidates", ()),
-            prompt=row.get("prompt") or "",
+            prompt=row_prompt(row, where),
             where=where,
         )
     except DataError as error:

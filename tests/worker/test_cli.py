@@ -37,7 +37,7 @@ def test_help_names_every_command_and_version_is_a_version():
     assert invoke("--version").output.strip()[0].isdigit()
 
 
-@pytest.mark.parametrize("name", ["policy", "config", "output", "dead-letter"])
+@pytest.mark.parametrize("name", ["policy", "config", "output", "dead-letter", "train", "feedback"])
 def test_each_schema_is_a_json_schema(name: str):
     schema = json.loads(invoke("schema", name).output)
     assert schema["type"] == "object"

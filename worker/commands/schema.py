@@ -11,10 +11,13 @@ class SchemaName(StrEnum):
     CONFIG = "config"
     OUTPUT = "output"
     DEAD_LETTER = "dead-letter"
+    TRAIN = "train"
+    FEEDBACK = "feedback"
 
 
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.")]) -> None:
-    """Print a JSON Schema: of the policy file, the settings, the output records, or the headers of dead letters.
+    """Print a JSON Schema: of the policy file, the settings, the output records, or the headers of dead letters; of a
+    row of labelled texts (train, evaluate, calibrate), or of feedback.
 
     Editors complete and check YAML with it: `# yaml-language-server: $schema=policy.schema.json`.
     """
@@ -22,6 +25,7 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.")]) -> No
 
     from schemas.policy import PolicyFile
     from schemas.records import DeadLetterHeaders, EnrichedRecord
+    from schemas.rows import FeedbackRow, TrainingRow
     from schemas.settings import Settings
 
     models = {
@@ -29,5 +33,7 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.")]) -> No
         SchemaName.CONFIG: Settings,
         SchemaName.OUTPUT: EnrichedRecord,
         SchemaName.DEAD_LETTER: DeadLetterHeaders,
+        SchemaName.TRAIN: TrainingRow,
+        SchemaName.FEEDBACK: FeedbackRow,
     }
     typer.echo(orjson.dumps(models[name].model_json_schema(), option=orjson.OPT_INDENT_2))
