@@ -27,6 +27,19 @@ HEADER_VALUE_NULL = "gliclass-value-null"
 HEADER_VALUE_OMITTED_BYTES = "gliclass-value-omitted-bytes"
 """Size of a source value that the dead-letter topic's limit left no room for: look it up at its source coordinates."""
 
+HEADER_REPLACED_HEADERS = "gliclass-replaced-headers"
+"""Headers of the source that had names of ours: a JSON list of [index, name, value in Base64 or null]."""
+
+HEADER_REPLAYED_FROM = "gliclass-replayed-from"
+"""On a replayed record: topic-partition-offset of the dead letter it was."""
+
+HEADER_REPLAYED_AT_MS = "gliclass-replayed-at-ms"
+HEADER_REPLAYS = "gliclass-replays"
+"""On a replayed record: how often it was replayed, this time included."""
+
+HEADER_ORIGINAL_TIMESTAMP_MS = "gliclass-original-timestamp-ms"
+"""On a replayed record whose own timestamp its topic would refuse, or delete at once."""
+
 Headers = list[tuple[str, bytes | None]]
 
 
@@ -138,4 +151,9 @@ class DeadLetterHeaders(BaseModel):
     )
     value_omitted_bytes: int | None = Field(
         default=None, alias=HEADER_VALUE_OMITTED_BYTES, description="Size of a value that did not fit into the topic."
+    )
+    replaced_headers: str | None = Field(
+        default=None,
+        alias=HEADER_REPLACED_HEADERS,
+        description="Source headers that had names of ours: JSON, [[index, name, value in Base64 or null], …].",
     )

@@ -1,22 +1,29 @@
 """Dead letters on a real Kafka: counted, shown, exported, and replayed once."""
 
+import asyncio
 import json
 import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from support.forked_process import run_forked
 from support.kafka import Record, create_topic, produce, read_all
+from support.records import consumer_record
 
 from schemas.kafka_settings import KafkaSettings
 from schemas.records import DeadLetterReason
+from worker.content.dead_letters import DeadLetters
 from worker.demo.local_kafka import LocalKafka
 from worker.errors import DeadLetterToolError
 from worker.kafka.client_options import producer_options
-from worker.replay.letters import Filter, read_dead_letters
+from worker.replay.letters import Filter
+from worker.replay.reading import read_dead_letters
 from worker.replay.replay import REPLAYED_SUFFIX, Replay
+from worker.telemetry.tracing import NOT_TRACED
 
 pytestmark = pytest.mark.integration
 
@@ -67,13 +74,132 @@ async def test_a_replay_sends_what_the_filter_admits_to_where_it_came_from_and_o
     assert (counts.replayed, list(counts.skipped.values())) == (6, [1])
     written = await read_all(kafka.bootstrap_servers, input_topic)
     assert [(each.partition, each.value) for each in written] == [(1, b"value %d" % number) for number in range(6)]
-    assert [name for name, _ in written[0].headers] == ["theirs", "gliclass-replayed-from"]
+    marks = ["gliclass-replayed-from", "gliclass-replayed-at-ms", "gliclass-replays", "gliclass-original-timestamp-ms"]
+    assert [name for name, _ in written[0].headers] == ["theirs", *marks]
     again = await Replay(settings, dead_letter_topic).run(Filter())
     assert again.replayed == 5
     assert again.skipped["replayed before"] == 6
     assert len(await read_all(kafka.bootstrap_servers, input_topic)) == 11
     forced = await Replay(settings, dead_letter_topic, force=True).run(wanted)
     assert forced.replayed == 6
+
+
+def essence(record: ConsumerRecord, *, less: int = 0) -> tuple[Any, ...]:
+    """Everything that a record is, less its last headers."""
+    headers = list(record.headers)[: len(record.headers) - less]
+    return record.partition, record.timestamp, record.timestamp_type, record.key, record.value, headers
+
+
+async def dead_lettered(kafka: LocalKafka, topic: str, sources: list[ConsumerRecord]) -> None:
+    """Write the dead letters of these records, as a worker would."""
+    results = [DeadLetters(topic, 10**6).of(each, DeadLetterReason.LATE, "why", NOT_TRACED) for each in sources]
+    letters = [
+        Record(outgoing.value, outgoing.key, tuple(outgoing.headers), partition=0)
+        for result in results
+        for outgoing in result.outgoing
+    ]
+    await produce(kafka.bootstrap_servers, topic, letters)
+
+
+async def test_a_replayed_record_is_the_record(kafka: LocalKafka, settings: KafkaSettings, input_topic: str):
+    dead = await create_topic(kafka.bootstrap_servers, "dead")
+    yesterday = int(time.time() * 1000) - 86_400_000
+    headers: tuple[tuple[str, bytes | None], ...] = (
+        ("b", b"\xff"), ("a", None), ("gliclass-tenant", b"theirs"), ("b", b""), ("gliclass-reason", None)
+    )  # fmt: skip
+    sent = [
+        Record(b"{", b"k", headers, yesterday, partition=2),
+        Record(None, b"k", (), yesterday + 1, partition=2),
+        Record(b"", b"k", (), yesterday + 2, partition=2),
+        Record(b"", b"", headers, yesterday + 3, partition=0),
+        Record(b"x", None, (), yesterday + 4, partition=0),
+        Record(None, None, headers, yesterday + 5, partition=1),
+        Record(b"no time", b"k", (), -1, partition=1),
+    ]
+    await produce(kafka.bootstrap_servers, input_topic, sent)
+    sources = await read_all(kafka.bootstrap_servers, input_topic)
+    await dead_lettered(kafka, dead, sources)
+    counts = await Replay(settings, dead).run(Filter())
+    assert (counts.replayed, counts.skipped, counts.dated_now) == (7, {}, 0)
+    everything = await read_all(kafka.bootstrap_servers, input_topic)
+    for partition in range(3):
+        of_partition = [each for each in everything if each.partition == partition]
+        half = len(of_partition) // 2
+        assert [essence(each) for each in of_partition[:half]] == [
+            essence(each, less=3) for each in of_partition[half:]
+        ]
+
+
+async def test_another_topic_gets_the_same_partitions_where_it_has_as_many_and_else_those_of_the_keys(
+    kafka: LocalKafka, settings: KafkaSettings, input_topic: str
+):
+    dead = await create_topic(kafka.bootstrap_servers, "dead")
+    now = int(time.time() * 1000)
+    keys = [b"key %d" % number for number in range(12)]
+    await produce(kafka.bootstrap_servers, input_topic, [Record(b"x", key, (), now, 1) for key in keys])
+    await dead_lettered(kafka, dead, await read_all(kafka.bootstrap_servers, input_topic))
+    alike = await create_topic(kafka.bootstrap_servers, "alike", partitions=3)
+    await Replay(settings, dead, to_topic=alike, force=True).run(Filter())
+    assert {each.partition for each in await read_all(kafka.bootstrap_servers, alike)} == {1}
+    wider = await create_topic(kafka.bootstrap_servers, "wider", partitions=6)
+    await Replay(settings, dead, to_topic=wider, force=True).run(Filter())
+    chosen = await produce(kafka.bootstrap_servers, wider, [Record(b"y", key) for key in keys])
+    replayed = {
+        each.key: each.partition for each in await read_all(kafka.bootstrap_servers, wider) if each.value == b"x"
+    }
+    assert replayed == {key: metadata.partition for key, metadata in zip(keys, chosen, strict=True)}
+
+
+async def test_a_time_that_its_topic_would_refuse_or_delete_at_once_is_kept_in_a_header(
+    kafka: LocalKafka, settings: KafkaSettings
+):
+    dead = await create_topic(kafka.bootstrap_servers, "dead")
+    now = int(time.time() * 1000)
+    strict = await create_topic(kafka.bootstrap_servers, "in", config={"message.timestamp.before.max.ms": "3600000"})
+    brief = await create_topic(kafka.bootstrap_servers, "in", config={"retention.ms": "7200000"})
+    old = [
+        consumer_record(timestamp_ms=now - 86_400_000, offset=1),
+        consumer_record(timestamp_ms=now - 1000, offset=2),
+    ]
+    await dead_lettered(kafka, dead, old)
+    for topic in (strict, brief):
+        counts = await Replay(settings, dead, to_topic=topic, force=True).run(Filter())
+        assert (counts.replayed, counts.dated_now) == (2, 1)
+        first, second = await read_all(kafka.bootstrap_servers, topic)
+        assert first.timestamp >= now
+        assert dict(first.headers)["gliclass-original-timestamp-ms"] == b"%d" % (now - 86_400_000)
+        assert second.timestamp == now - 1000
+
+
+async def test_a_record_that_fails_again_is_counted_and_one_run_sends_each_letter_once(
+    kafka: LocalKafka, settings: KafkaSettings, input_topic: str, dead_letter_topic: str
+):
+    wanted = Filter(reasons=frozenset({"tenant_unknown"}))
+    first = await Replay(settings, dead_letter_topic).run(wanted)
+    assert (first.again, first.most_replays) == ({}, 1)
+    await dead_lettered(kafka, dead_letter_topic, await read_all(kafka.bootstrap_servers, input_topic))
+    second = await Replay(settings, dead_letter_topic).run(Filter(reasons=frozenset({"late"})))
+    assert (second.replayed, second.again, second.most_replays) == (6, {"late": 6}, 2)
+    written = await read_all(kafka.bootstrap_servers, input_topic)
+    assert [dict(each.headers)["gliclass-replays"] for each in written] == [b"1"] * 6 + [b"2"] * 6
+
+
+async def test_what_becomes_a_dead_letter_during_a_run_is_left_to_the_next(
+    kafka: LocalKafka, settings: KafkaSettings, dead_letter_topic: str
+):
+    read = 0
+    async for letter in read_dead_letters(settings, dead_letter_topic, Filter()):
+        read += 1
+        await produce(kafka.bootstrap_servers, dead_letter_topic, [Record(b"x", headers=tuple(letter.record.headers))])
+    assert read == 12
+
+
+@pytest.mark.parametrize("suffix", ["", REPLAYED_SUFFIX])
+async def test_no_replay_goes_to_the_dead_letters_themselves(
+    settings: KafkaSettings, dead_letter_topic: str, suffix: str
+):
+    counts = await Replay(settings, dead_letter_topic, to_topic=dead_letter_topic + suffix).run(Filter())
+    assert (counts.replayed, counts.skipped["it would go to the dead letters themselves"]) == (0, 11)
 
 
 async def test_a_dry_run_counts_and_writes_nothing(
@@ -139,9 +265,24 @@ def test_the_command_lists_shows_exports_and_replays(
     exported = command("export", "--reason", "invalid_json")
     lines = [json.loads(line) for line in exported.stdout.splitlines()]
     assert len(lines) == 5
-    shown = command("show", lines[0]["dead_letter"].removeprefix(dead_letter_topic + "-"))
-    assert json.loads(shown.stdout) == lines[0]
-    assert "replayed: 5" in command("replay", "--reason", "invalid_json", "--rate", "1000").stdout
+    identifier = lines[0]["dead_letter"]
+    for each in (identifier, identifier.removeprefix(dead_letter_topic + "-")):
+        assert json.loads(command("show", each).stdout) == lines[0]
+    assert identifier in command("list", "--ids", "--reason", "invalid_json").stdout
+    assert lines[-1]["dead_letter"] in command("list", "--reason", "invalid_json").stdout
+    recent = command("list", "--since", "1h")
+    assert (recent.returncode, "0 in all" in recent.stdout) == (0, True), recent.stderr
+    soon = command("list", "--since", "soon")
+    assert (soon.returncode, "ISO 8601" in soon.stderr, "1h" in soon.stderr) == (2, True, True)
+    assert "replayed: 1" in command("replay", "--id", identifier).stdout
+    assert "replayed: 4" in command("replay", "--reason", "invalid_json", "--rate", "1000").stdout
     assert "replayed before" in command("replay", "--reason", "invalid_json").stdout
+    thrice = letter(input_topic, 12, "late", "shop", ("gliclass-replays", b"2"))
+    asyncio.run(produce(kafka.bootstrap_servers, dead_letter_topic, [thrice]))
+    warned = command("replay", "--reason", "late", "--dry-run")
+    assert "would replay: 1" in warned.stdout
+    assert "1 were replayed before and became dead letters again (1 late), one of them 2 times" in warned.stderr
     unknown = command("show", "9-9")
     assert (unknown.returncode, "9-9" in unknown.stderr) == (1, True)
+    missing = command("replay", "--id", "1-99")
+    assert f"no dead letter {dead_letter_topic}-1-99" in missing.stdout

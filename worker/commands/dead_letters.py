@@ -2,27 +2,56 @@
 
 import asyncio
 import sys
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from schemas.records import HEADER_ERROR, HEADER_ORIGINAL_TIMESTAMP_MS
 from worker.commands.inputs import ConfigOption
+from worker.commands.times import unix_milliseconds
 from worker.errors import DeadLetterToolError
 
 if TYPE_CHECKING:
-    from worker.replay.letters import Filter
+    from worker.replay.letters import DeadLetter, Filter
+    from worker.replay.replay import ReplayCounts
 
 dead_letters = typer.Typer(help="Look at what could not be classified, and send it again.", no_args_is_help=True)
 
+WIDTH_OF_NO_TERMINAL = 200
+
 ReasonOption = Annotated[list[str] | None, typer.Option("--reason", "-r", help="Only this reason; may be repeated.")]
 TenantOption = Annotated[list[str] | None, typer.Option("--tenant", "-t", help="Only this tenant; may be repeated.")]
-SinceOption = Annotated[datetime | None, typer.Option(help="Only those dead-lettered at or after this UTC time.")]
-UntilOption = Annotated[datetime | None, typer.Option(help="Only those dead-lettered before this UTC time.")]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only those dead-lettered since: 30m, 1h or 2d ago, or ISO 8601 in UTC."),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only those dead-lettered before: 30m, 1h or 2d ago, or ISO 8601 in UTC."),
+]
+IdOption = Annotated[
+    list[str] | None, typer.Option("--id", help="Only this dead letter, as list and export name it; may be repeated.")
+]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Dead letters of one reason, tenant and hour."""
+
+    letters: int = 0
+    replayed_before: int = 0
+    newest: tuple[int, str] = (0, "")
+
+    def add(self, letter: "DeadLetter") -> None:
+        self.letters += 1
+        self.replayed_before += letter.replays > 0
+        self.newest = max(self.newest, (letter.at_ms, letter.id))
 
 
 @dead_letters.command("list")
@@ -32,49 +61,65 @@ def list_counts(
     tenant: TenantOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    ids: Annotated[bool, typer.Option("--ids", help="A line for each: id, time, reason, tenant, error.")] = False,
 ) -> None:
-    """Count dead letters by reason, tenant and hour."""
-    from rich.console import Console
+    """Count dead letters by reason, tenant and hour, each with the id of the newest."""
     from rich.table import Table
 
+    from worker.commands.terminal import terminal
     from worker.config import load_settings
-    from worker.replay.letters import read_dead_letters
+    from worker.replay.reading import read_dead_letters
+    from worker.telemetry.printable import printable
 
     settings, wanted = load_settings(config), _filter(reason, tenant, since, until)
-    counts: Counter[tuple[str, str, str]] = Counter()
+    groups: defaultdict[tuple[str, str, str], _Group] = defaultdict(_Group)
 
-    async def count() -> None:
+    async def read() -> None:
         with _progress("reading") as progress:
             async for letter in read_dead_letters(settings.kafka, settings.output.dead_letter_topic, wanted, progress):
-                hour = datetime.fromtimestamp(letter.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:00")
-                counts[letter.reason, letter.tenant or "-", hour] += 1
+                moment = datetime.fromtimestamp(letter.at_ms / 1000, UTC)
+                hour = moment.strftime("%Y-%m-%d %H:00")
+                groups[printable(letter.reason), printable(letter.tenant or "-"), hour].add(letter)
+                if ids:
+                    error = letter.headers.get(HEADER_ERROR, "")
+                    words = (letter.id, f"{moment:%Y-%m-%dT%H:%M:%SZ}", letter.reason, letter.tenant or "-", error)
+                    typer.echo("\t".join(" ".join(printable(word).split()) for word in words))
 
-    _finish(count())
-    table = Table("reason", "tenant", "hour (UTC)", "dead letters", title=settings.output.dead_letter_topic)
-    for (each_reason, each_tenant, hour), number in sorted(counts.items()):
-        table.add_row(each_reason, each_tenant, hour, str(number))
-    console = Console()
-    console.print(table)
-    console.print(f"{counts.total()} in all")
+    _finish(read())
+    console = terminal()
+    if not console.is_terminal:
+        console.width = WIDTH_OF_NO_TERMINAL
+    total = sum(group.letters for group in groups.values())
+    if not ids:
+        table = Table("reason", "tenant", "hour (UTC)", "dead letters", title=settings.output.dead_letter_topic)
+        table.add_column("replayed before", justify="right")
+        table.add_column("the newest one's id", overflow="fold")
+        for (each_reason, each_tenant, hour), group in sorted(groups.items()):
+            numbers = str(group.letters), str(group.replayed_before)
+            table.add_row(each_reason, each_tenant, hour, *numbers, group.newest[1])
+        console.print(table)
+        console.print(f"{total} in all")
 
 
 @dead_letters.command()
 def show(
-    identifier: Annotated[str, typer.Argument(metavar="PARTITION-OFFSET", help="Where in the dead-letter topic.")],
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="As list and export print it; or PARTITION-OFFSET.")],
     config: ConfigOption = None,
 ) -> None:
     """Print one dead letter as JSON, its text included."""
     from worker.config import load_settings
-    from worker.replay.letters import Filter, read_dead_letters
+    from worker.replay.letters import Filter, place_of
+    from worker.replay.reading import read_dead_letters
 
     settings = load_settings(config)
+    topic = settings.output.dead_letter_topic
+    place = place_of(identifier, topic)
 
     async def find() -> None:
-        async for letter in read_dead_letters(settings.kafka, settings.output.dead_letter_topic, Filter()):
-            if letter.id == identifier:
-                typer.echo(letter.as_json().decode())
-                return
-        raise DeadLetterToolError(f"no dead letter at {identifier} in {settings.output.dead_letter_topic}")
+        async for letter in read_dead_letters(settings.kafka, topic, Filter(places=frozenset({place}))):
+            typer.echo(letter.as_json().decode())
+            return
+        raise DeadLetterToolError(f"no dead letter at {identifier} in {topic}")
 
     _finish(find())
 
@@ -87,15 +132,18 @@ def export(
     tenant: TenantOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    identifiers: IdOption = None,
 ) -> None:
     """Write dead letters as JSON lines, their texts included."""
+    from worker.commands.outputs import output_file
     from worker.config import load_settings
-    from worker.replay.letters import read_dead_letters
+    from worker.replay.reading import read_dead_letters
 
-    settings, wanted = load_settings(config), _filter(reason, tenant, since, until)
+    settings, target = load_settings(config), output_file("--to", to)
+    wanted = _filter(reason, tenant, since, until, identifiers, settings.output.dead_letter_topic)
 
     async def write() -> None:
-        lines = to.open("wb") if to is not None else sys.stdout.buffer
+        lines = target.open("wb") if target is not None else sys.stdout.buffer
         try:
             with _progress("exporting") as progress:
                 topic = settings.output.dead_letter_topic
@@ -103,7 +151,7 @@ def export(
                     lines.write(letter.as_json() + b"\n")
             lines.flush()
         finally:
-            if to is not None:
+            if target is not None:
                 lines.close()
 
     _finish(write())
@@ -117,15 +165,20 @@ def replay(
     tenant: TenantOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    identifiers: IdOption = None,
     rate: Annotated[float | None, typer.Option(min=0.01, help="Most records per second; default: no limit.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also those that were replayed before.")] = False,
 ) -> None:
-    """Send dead letters to their input topic again, each once: a second run finds nothing left to do."""
+    """Send dead letters to their input topic again, each once.
+
+    A record whose cause persists becomes a new dead letter, which the next run sends again: mend the cause first.
+    """
     from worker.config import load_settings
     from worker.replay.replay import Replay
 
-    settings, wanted = load_settings(config), _filter(reason, tenant, since, until)
+    settings = load_settings(config)
+    wanted = _filter(reason, tenant, since, until, identifiers, settings.output.dead_letter_topic)
     work = Replay(
         settings.kafka,
         settings.output.dead_letter_topic,
@@ -141,27 +194,53 @@ def replay(
         typer.echo(f"{'would replay' if dry_run else 'replayed'}: {counts.replayed}")
         for why, number in sorted(counts.skipped.items()):
             typer.echo(f"not replayed: {number} ({why})")
+        for warning in _warnings(counts):
+            typer.echo(f"warning: {warning}", err=True)
 
     _finish(send())
 
 
+def _warnings(counts: "ReplayCounts") -> Iterator[str]:
+    if counts.again:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(counts.again.items()))
+        yield (
+            f"{sum(counts.again.values())} were replayed before and became dead letters again ({reasons}), one of them "
+            f"{counts.most_replays - 1} times: replaying helps once the cause is gone"
+        )
+    if counts.dated_now:
+        yield (
+            f"{counts.dated_now} have the time of this replay as their timestamp, since their topic refuses their own "
+            f"or deletes it at once; it is in the header {HEADER_ORIGINAL_TIMESTAMP_MS}"
+        )
+
+
 def _filter(
-    reasons: list[str] | None, tenants: list[str] | None, since: datetime | None, until: datetime | None
+    reasons: list[str] | None,
+    tenants: list[str] | None,
+    since: str | None,
+    until: str | None,
+    identifiers: Sequence[str] | None = None,
+    topic: str = "",
 ) -> "Filter":
     from schemas.records import DeadLetterReason
-    from worker.replay.letters import Filter
+    from worker.replay.letters import Filter, place_of
 
     known = [str(reason) for reason in DeadLetterReason]
     for reason in reasons or ():
         if reason not in known:
             raise typer.BadParameter(f"--reason {reason}: is none of {', '.join(known)}")
-    return Filter(frozenset(reasons or ()), frozenset(tenants or ()), _milliseconds(since), _milliseconds(until))
+    since_ms, until_ms = _milliseconds("--since", since), _milliseconds("--until", until)
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise typer.BadParameter(f"--since {since} is not before --until {until}: nothing lies between them")
+    places = frozenset(place_of(each, topic) for each in identifiers or ())
+    return Filter(frozenset(reasons or ()), frozenset(tenants or ()), since_ms, until_ms, places)
 
 
-def _milliseconds(moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+def _milliseconds(option: str, written: str | None) -> int | None:
+    try:
+        return None if written is None else unix_milliseconds(written, datetime.now(UTC))
+    except ValueError as error:
+        raise typer.BadParameter(f"{option}: {error}") from None
 
 
 @contextmanager
@@ -178,7 +257,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 def _finish(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end; a failure that is the cluster's or the arguments' is told with its reason."""
     from worker.kafka.connection_log import connection_log
-    from worker.replay.letters import TOOL_ERRORS
+    from worker.replay.reading import TOOL_ERRORS
 
     with connection_log() as connections:
         try:

@@ -66,7 +66,7 @@ class Admission:
             return self._dead_letters.of(
                 record, DeadLetterReason.MODEL_ERROR, type(error).__name__, trace, tenant=decoded.tenant
             )
-        deadline, clock_ahead_seconds = _deadline(record, decoded.event_time_ms, policy.latency_budget_seconds)
+        deadline, clock_ahead_seconds = _deadline(record, decoded.budget_starts_at_ms, policy.latency_budget_seconds)
         return Message(
             owner=owner,
             record=record,
@@ -91,12 +91,12 @@ class Admission:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _deadline(record: Record, event_time_ms: int | None, budget_seconds: float) -> tuple[float, float]:
+def _deadline(record: Record, starts_at_ms: int | None, budget_seconds: float) -> tuple[float, float]:
     """The end of the latency budget on the monotonic clock, and seconds by which the record's time is in the future.
 
-    It runs from the record's own time or Kafka's timestamp; from now where there is none (-1, 0), and where a clock
+    It runs from where the record says or Kafka's timestamp; from now where there is none (-1, 0), and where a clock
     that runs ahead puts it into the future.
     """
-    timestamp_ms = event_time_ms if event_time_ms is not None else record.timestamp
+    timestamp_ms = starts_at_ms if starts_at_ms is not None else record.timestamp
     age_seconds = time.time() - timestamp_ms / 1000 if timestamp_ms > 0 else 0.0
     return time.monotonic() - max(0.0, age_seconds) + budget_seconds, max(0.0, -age_seconds)

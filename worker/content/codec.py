@@ -7,7 +7,13 @@ from typing import Any
 import orjson
 
 from schemas.mapping import InputMapping
-from schemas.records import DeadLetterReason, EnrichedRecord, Headers, SourceCoordinates
+from schemas.records import (
+    HEADER_REPLAYED_AT_MS,
+    DeadLetterReason,
+    EnrichedRecord,
+    Headers,
+    SourceCoordinates,
+)
 from schemas.settings import InputSettings
 from worker.content.foreign_bytes import what_it_is, what_shape_it_has
 from worker.content.json_document import JsonDocument
@@ -73,6 +79,7 @@ class RecordDecoder:
             event_time_ms=self._event_time(outside, inside),
             payload=self._json_payload(inside, cleaned),
             replaced_characters=replaced,
+            replayed_at_ms=_replayed_at(outside),
         )
 
     def _decode_text(self, outside: "_Outside", value: bytes) -> DecodedRecord:
@@ -90,6 +97,7 @@ class RecordDecoder:
             event_time_ms=self._event_time(outside, _NOTHING_INSIDE),
             payload=payload,
             replaced_characters=0,
+            replayed_at_ms=_replayed_at(outside),
         )
 
     def _text(self, inside: JsonDocument) -> str:
@@ -186,6 +194,10 @@ class _Outside:
             return found.decode()
         except UnicodeDecodeError:
             return found
+
+
+def _replayed_at(outside: _Outside) -> int | None:
+    return event_time_ms(outside.at(HEADER_REPLAYED_AT_MS), "milliseconds")
 
 
 def encode_enriched(record: EnrichedRecord) -> bytes:

@@ -1,6 +1,10 @@
 """Dead letters: the record as it was, and why it could not be classified."""
 
+import base64
 import time
+from collections.abc import Collection
+
+import orjson
 
 from schemas import records
 from schemas.records import DeadLetterReason
@@ -41,10 +45,12 @@ class DeadLetters:
             # Taken out where a producer wrote them: replay would believe that the value is not there.
             records.HEADER_VALUE_NULL: None,
             records.HEADER_VALUE_OMITTED_BYTES: None,
+            records.HEADER_REPLACED_HEADERS: None,
         }
+        ours[records.HEADER_REPLACED_HEADERS] = _replaced(record, ours)
         value = record.value
         if record.key is None and value is None:
-            # No client can send a record without key and value, though one can be read.
+            # This client refuses to send a record without key and value, though one can be read.
             value = b""
             ours[records.HEADER_VALUE_NULL] = "1"
         outgoing = Outgoing(self._topic, record.key, value, merge_headers(record.headers, ours))
@@ -62,5 +68,16 @@ class DeadLetters:
         ours[records.HEADER_VALUE_OMITTED_BYTES] = str(len(record.value or b""))
         outgoing = Outgoing(self._topic, record.key, b"", merge_headers(record.headers, ours))
         if outgoing.wire_bytes > self._max_record_bytes:
+            ours[records.HEADER_REPLACED_HEADERS] = None
             outgoing = Outgoing(self._topic, None, b"", merge_headers((), ours))
         return outgoing
+
+
+def _replaced(record: Record, names: Collection[str]) -> str | None:
+    """The record's headers that lose their place to ours, so that a replay can put them back; None without any."""
+    replaced = [
+        (index, name, None if value is None else base64.b64encode(value).decode())
+        for index, (name, value) in enumerate(record.headers)
+        if name in names
+    ]
+    return orjson.dumps(replaced).decode() if replaced else None

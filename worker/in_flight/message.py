@@ -34,7 +34,10 @@ class Owner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DecodedRecord:
-    """What the mapping found. `payload` is JSON, ready to be put into the output record; None where none is wanted."""
+    """What the mapping found. `payload` is JSON, ready to be put into the output record; None where none is wanted.
+
+    `replayed_at_ms`: when a replay sent it again.
+    """
 
     text: str
     tenant: str
@@ -42,6 +45,12 @@ class DecodedRecord:
     event_time_ms: int | None
     payload: bytes | None
     replaced_characters: int
+    replayed_at_ms: int | None = None
+
+    @property
+    def budget_starts_at_ms(self) -> int | None:
+        """Where the latency budget begins; None: at Kafka's timestamp. A replay keeps the record's own old time."""
+        return self.event_time_ms if self.replayed_at_ms is None else self.replayed_at_ms
 
 
 @dataclass(slots=True, eq=False)

@@ -1,25 +1,17 @@
-"""Reading dead letters back, by filter."""
+"""Dead letters as they lie in their topic, what can be told of them, and which are meant. Pure."""
 
-import time
-from collections.abc import AsyncIterator, Callable
+import base64
+import re
 from dataclasses import dataclass
 
 import orjson
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, for_code
+from aiokafka import ConsumerRecord
 
 from schemas import records
-from schemas.kafka_settings import KafkaSettings
+from schemas.records import Headers
 from worker.errors import DeadLetterToolError
-from worker.kafka.client_options import client_options
-from worker.kafka.topics import NO_ERROR, Topic, describe_topics
 
-HEADER_REPLAYED_FROM = "gliclass-replayed-from"
-"""On a replayed record: topic-partition-offset of the dead letter it was."""
-
-POLL_MS = 200
-
-DEAD_LETTER_HEADERS = frozenset(
+LETTER_HEADERS = frozenset(
     {
         records.HEADER_REASON,
         records.HEADER_ERROR,
@@ -31,9 +23,23 @@ DEAD_LETTER_HEADERS = frozenset(
         records.HEADER_DEAD_LETTERED_AT_MS,
         records.HEADER_VALUE_NULL,
         records.HEADER_VALUE_OMITTED_BYTES,
-        HEADER_REPLAYED_FROM,
+        records.HEADER_REPLACED_HEADERS,
     }
 )
+"""What a worker writes on a dead letter."""
+
+REPLAY_HEADERS = frozenset(
+    {
+        records.HEADER_REPLAYED_FROM,
+        records.HEADER_REPLAYED_AT_MS,
+        records.HEADER_REPLAYS,
+        records.HEADER_ORIGINAL_TIMESTAMP_MS,
+    }
+)
+"""What a replay writes on a record; its next dead letter keeps them, as it keeps all headers."""
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_ID = re.compile(r"(?:(?P<topic>.+)-)?(?P<partition>[0-9]{1,9})-(?P<offset>[0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,14 @@ class DeadLetter:
         return cls(record, {name: (value or b"").decode(errors="replace") for name, value in record.headers})
 
     @property
+    def place(self) -> tuple[int, int]:
+        """Partition and offset in the dead-letter topic."""
+        return self.record.partition, self.record.offset
+
+    @property
     def id(self) -> str:
-        """partition-offset in the dead-letter topic."""
-        return f"{self.record.partition}-{self.record.offset}"
+        """topic-partition-offset of the dead letter itself."""
+        return f"{self.record.topic}-{self.record.partition}-{self.record.offset}"
 
     @property
     def reason(self) -> str:
@@ -69,25 +80,55 @@ class DeadLetter:
     @property
     def at_ms(self) -> int:
         """When it was dead-lettered; the record's own timestamp where the header is not a number."""
-        written = self.headers.get(records.HEADER_DEAD_LETTERED_AT_MS, "")
-        return int(written) if written.isdecimal() else self.record.timestamp
+        at_ms = self._number(records.HEADER_DEAD_LETTERED_AT_MS)
+        return at_ms if at_ms is not None and at_ms >= 0 else self.record.timestamp
+
+    @property
+    def source_timestamp_ms(self) -> int | None:
+        """The input record's timestamp, also where a replay before could not keep it; None where it is not known."""
+        original = self._number(records.HEADER_ORIGINAL_TIMESTAMP_MS)
+        return original if original is not None else self._number(records.HEADER_SOURCE_TIMESTAMP_MS)
+
+    @property
+    def replays(self) -> int:
+        """How often the record was replayed before it became this dead letter."""
+        return max(0, self._number(records.HEADER_REPLAYS) or 0)
+
+    def source_headers(self) -> Headers:
+        """The input record's headers in their order, less what a replay wrote.
+
+        Raises ValueError or TypeError where the header of those that had to make room is broken.
+        """
+        found: Headers = [(name, value) for name, value in self.record.headers if name not in LETTER_HEADERS]
+        for index, name, encoded in orjson.loads(self.headers.get(records.HEADER_REPLACED_HEADERS, "[]")):
+            found.insert(index, (name, None if encoded is None else base64.b64decode(encoded, validate=True)))
+        return [(name, value) for name, value in found if name not in REPLAY_HEADERS]
 
     def as_json(self) -> bytes:
-        """One JSON object on one line; bytes that are not UTF-8 are replaced."""
-        value, key = self.record.value, self.record.key
+        """One JSON object on one line; what is not UTF-8 stands beside its readable form as Base64."""
+        try:
+            headers = self.source_headers()
+        except (ValueError, TypeError):
+            headers = [(name, value) for name, value in self.record.headers if name not in LETTER_HEADERS]
         return orjson.dumps(
             {
-                "dead_letter": f"{self.record.topic}-{self.id}",
+                "dead_letter": self.id,
                 "reason": self.reason,
                 "error": self.headers.get(records.HEADER_ERROR),
                 "tenant": self.tenant,
                 "source": self.source,
+                "source_timestamp_ms": self.source_timestamp_ms,
                 "dead_lettered_at_ms": self.at_ms,
-                "key": None if key is None else key.decode(errors="replace"),
-                "value": None if value is None else value.decode(errors="replace"),
-                "headers": {name: value for name, value in self.headers.items() if name not in DEAD_LETTER_HEADERS},
+                "replays": self.replays,
+                **_readable("key", self.record.key),
+                **_readable("value", None if records.HEADER_VALUE_NULL in self.headers else self.record.value),
+                "headers": [{"name": name, **_readable("value", value)} for name, value in headers],
             }
         )
+
+    def _number(self, header: str) -> int | None:
+        written = self.headers.get(header, "")
+        return int(written) if _NUMBER.fullmatch(written) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,78 +139,34 @@ class Filter:
     tenants: frozenset[str] = frozenset()
     since_ms: int | None = None
     until_ms: int | None = None
+    places: frozenset[tuple[int, int]] = frozenset()
 
     def admits(self, letter: DeadLetter) -> bool:
         """Whether the dead letter is meant."""
         return (
-            (not self.reasons or letter.reason in self.reasons)
+            (not self.places or letter.place in self.places)
+            and (not self.reasons or letter.reason in self.reasons)
             and (not self.tenants or letter.tenant in self.tenants)
             and (self.since_ms is None or letter.at_ms >= self.since_ms)
             and (self.until_ms is None or letter.at_ms < self.until_ms)
         )
 
 
-async def read_records(
-    kafka: KafkaSettings, topic: str, progress: Callable[[int, int], None] = lambda done, total: None
-) -> AsyncIterator["ConsumerRecord[bytes | None, bytes | None]"]:
-    """The committed records a topic holds now; what is written meanwhile is left out.
+def place_of(identifier: str, topic: str) -> tuple[int, int]:
+    """Partition and offset of a dead letter's id; its topic may be left out. Raises DeadLetterToolError."""
+    found = _ID.fullmatch(identifier.strip())
+    if found is None or found["topic"] not in (None, topic):
+        raise DeadLetterToolError(
+            f"{identifier!r} is no id of a dead letter of {topic}: such an id is {topic}-3-1042, as `list` and "
+            "`export` print it, or 3-1042 (partition and offset)"
+        )
+    return int(found["partition"]), int(found["offset"])
 
-    `progress` is told how many offsets of how many were passed. Raises DeadLetterToolError, KafkaError, TimeoutError.
-    """
-    consumer = AIOKafkaConsumer(
-        **client_options(kafka),
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=kafka.fetch_max_bytes,
-    )
+
+def _readable(name: str, content: bytes | None) -> dict[str, str | None]:
+    if content is None:
+        return {name: None}
     try:
-        await consumer.start()
-        described = (await describe_topics(client_options(kafka), [topic], kafka.request_timeout_seconds))[topic]
-        refuse_missing(described)
-        partitions = [TopicPartition(topic, number) for number in range(described.partitions)]
-        consumer.assign(partitions)
-        begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        for partition in partitions:
-            consumer.seek(partition, begins[partition])
-        total = sum(ends[partition] - begins[partition] for partition in partitions)
-        open_partitions = {partition for partition in partitions if ends[partition] > begins[partition]}
-        quiet_since = time.monotonic()
-        while open_partitions:
-            found = await consumer.getmany(*open_partitions, timeout_ms=POLL_MS)
-            for partition, batch in found.items():
-                for record in batch:
-                    if record.offset < ends[partition]:
-                        yield record
-            positions = {partition: await consumer.position(partition) for partition in partitions}
-            progress(sum(min(positions[each], ends[each]) - begins[each] for each in partitions), total)
-            open_partitions = {each for each in open_partitions if positions[each] < ends[each]}
-            if found:
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since > kafka.request_timeout_seconds:
-                raise TimeoutError(f"{topic}: nothing read for {kafka.request_timeout_seconds:g} s")
-    finally:
-        await consumer.stop()
-
-
-async def read_dead_letters(
-    kafka: KafkaSettings,
-    topic: str,
-    wanted: Filter,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> AsyncIterator[DeadLetter]:
-    """The dead letters that a topic holds now and that `wanted` admits."""
-    async for record in read_records(kafka, topic, progress):
-        letter = DeadLetter.of(record)
-        if wanted.admits(letter):
-            yield letter
-
-
-def refuse_missing(topic: Topic) -> None:
-    """Raise DeadLetterToolError where the topic cannot be used."""
-    if topic.missing:
-        raise DeadLetterToolError(f"topic {topic.name!r} does not exist")
-    if topic.error_code != NO_ERROR:
-        raise DeadLetterToolError(f"topic {topic.name!r}: {for_code(topic.error_code).__name__}")
-
-
-TOOL_ERRORS = (DeadLetterToolError, KafkaError, TimeoutError)
+        return {name: content.decode()}
+    except UnicodeDecodeError:
+        return {name: content.decode(errors="replace"), f"{name}_base64": base64.b64encode(content).decode()}

@@ -166,3 +166,15 @@ async def test_the_event_loop_is_free_while_records_are_admitted(scorer: Scorer,
     assert not admitting.done()
     waiting.released.set()
     assert len(await admitting) == 1
+
+
+async def test_the_budget_of_a_replayed_record_runs_from_its_replay(scorer: Scorer, partition: Partition):
+    mapping = InputMapping(event_time=EventTimeSource(field="at", unit="seconds"))
+    hour_ago = time.time() - 3600
+    value = json.dumps({"text": "hello", "tenant": "shop", "at": hour_ago}).encode()
+    headers = (("gliclass-replayed-at-ms", b"%d" % (time.time() * 1000)),)
+    for each in (mapping, InputMapping()):
+        record = consumer_record(value, timestamp_ms=int(hour_ago * 1000), headers=headers)
+        (message,) = await admission_of(scorer, scorer, each).admit(partition, [record])
+        assert isinstance(message, Message)
+        assert message.deadline > time.monotonic()

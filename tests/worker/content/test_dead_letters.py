@@ -1,3 +1,6 @@
+import base64
+import json
+
 import pytest
 from support.records import consumer_record
 
@@ -36,6 +39,20 @@ def test_headers_of_ours_that_a_producer_wrote_are_taken_out():
     assert ours[0] not in headers
     assert ours[1] not in headers
     assert (headers[records.HEADER_REASON], headers["kept"]) == (DeadLetterReason.INVALID_JSON, "1")
+
+
+def test_headers_that_make_room_for_ours_are_kept_with_their_place():
+    source = (("gliclass-tenant", b"theirs"), ("a", b"1"), ("gliclass-tenant", None))
+    headers = text_headers(dead_letter(consumer_record(headers=source)))
+    assert headers[records.HEADER_TENANT] == "shop"
+    replaced = json.loads(headers[records.HEADER_REPLACED_HEADERS])
+    assert replaced == [[0, "gliclass-tenant", base64.b64encode(b"theirs").decode()], [2, "gliclass-tenant", None]]
+
+
+def test_a_header_that_pretends_that_others_made_room_counts_for_nothing():
+    source = ((records.HEADER_REPLACED_HEADERS, b"forged"),)
+    replaced = json.loads(text_headers(dead_letter(consumer_record(headers=source)))[records.HEADER_REPLACED_HEADERS])
+    assert replaced == [[0, records.HEADER_REPLACED_HEADERS, base64.b64encode(b"forged").decode()]]
 
 
 def test_an_unknown_tenant_has_no_header():
