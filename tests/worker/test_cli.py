@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,43 @@ def test_classify_serves_an_unknown_tenant_with_the_default_policy(tmp_path: Pat
     result = invoke("classify", "--policy", str(file), "--tenant", "somebody", "-m", str(tiny_checkpoint), "text")
     assert json.loads(result.stdout)["tasks"].keys() == {"a"}
     assert "the default policy serves it" in result.stderr
+
+
+def test_classify_watches_the_policy_and_the_texts(
+    policies: Path, tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("one\n")
+    steps = [lambda: policies.write_text(POLICIES.replace("0.01", "1")), lambda: None, lambda: None]
+
+    def sleep(seconds: float) -> None:
+        if not steps:
+            raise KeyboardInterrupt
+        steps.pop(0)()
+
+    monkeypatch.setattr("worker.commands.trial.time.sleep", sleep)
+    result = invoke(
+        *("classify", "--policy", str(policies), "-t", "forum", "-m", str(tiny_checkpoint)),
+        *("--texts", str(texts), "--watch"),
+    )
+    assert result.exit_code == 0, result.output
+    before, after = map(json.loads, result.stdout.splitlines())
+    assert (before["tasks"]["abuse"]["none"], after["tasks"]["abuse"]["none"]) == (False, True)
+    assert "read again" in result.stderr
+
+
+def test_the_first_words_come_before_torch_is_imported(policies: Path, tmp_path: Path):
+    program = """
+import sys
+from worker.cli import app
+assert "torch" not in sys.modules, "imported with the commands"
+import typer
+typer.echo = lambda line, err=False: sys.exit(f"{line} {'torch' in sys.modules}")
+app(sys.argv[1:])
+"""
+    arguments = ["classify", "--policy", str(policies), "-t", "forum", "-m", str(tmp_path), "text"]
+    ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert ended.stderr.strip() == f"loading the model: {tmp_path} … False"
 
 
 def test_classify_reads_lines_of_standard_input(policies: Path, tiny_checkpoint: Path):

@@ -26,7 +26,7 @@ def say(line: str) -> None:
 
 def load_model_aloud(settings: ModelSettings) -> "Scorer":
     """The model of these settings, with a word before torch is imported: that takes seconds. Raises ModelError."""
-    say(f"model: {settings.path or 'the starter'} …")
+    say(f"loading the model: {settings.path or 'the starter'} …")
     from worker.device.model import load_model
 
     return load_model(settings.model_copy(update={"path": model_folder(settings.path)}))

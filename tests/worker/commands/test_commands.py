@@ -266,3 +266,42 @@ def test_train_reads_its_rows_before_it_loads_a_model(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["train", *options])
     assert result.exit_code == 1
     assert "rows.jsonl:1" in result.output
+
+
+def test_rows_for_calibrate_are_taken_by_evaluate_and_train_too(tmp_path: Path, model: str) -> None:
+    policy = tmp_path / "policy.yaml"
+    tasks = {
+        "kind": {"mode": "single", "labels": ["vowels, only", "digits"]},
+        "tone": {"mode": "multi", "labels": ["x"]},
+    }
+    policy.write_text(yaml.safe_dump({"tenants": {"acme": {"tasks": tasks}, "other": {"tasks": tasks}}}))
+    named = {"vowels": "vowels, only", "digits": "digits"}
+    rows = _rows(tmp_path / "rows.jsonl", [{"text": text, "labels": [named[label]]} for text, label in TEXTS])
+    options = ["--policy", str(policy), "--tenant", "acme", "--task", "kind", "--model", model]
+    _run("calibrate", "--labelled", rows, *options)
+    _run("evaluate", "--data", rows, *options)
+    _run("train", "--data", rows, *options, "--out", str(tmp_path / "run"), "--epochs", "1")
+    assert (tmp_path / "run" / "model" / "config.json").is_file()
+
+
+def test_a_misspelt_label_ends_train_before_a_model_is_loaded(tmp_path: Path) -> None:
+    rows = _rows(tmp_path / "rows.jsonl", [{"text": "aei", "labels": ["vowel"]}, {"text": "1", "labels": ["digits"]}])
+    options = ["--data", rows, "--labels", '["vowels", "digits"]', "--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, ["train", *options, "--model", str(tmp_path / "no such model")])
+    assert result.exit_code == 1
+    assert "rows.jsonl:1: field 'labels': unknown label 'vowel'; did you mean 'vowels'?" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("train", "schema train"),
+        ("train", "schema feedback"),
+        ("evaluate", "schema train"),
+        ("calibrate", "schema train"),
+    ],
+)
+def test_the_help_shows_the_form_of_a_row(command: str, shown: str) -> None:
+    words = " ".join(_run(command, "--help").replace("│", " ").split())
+    assert f"gliclass-worker {shown}" in words
+    assert '{"text": "…", "labels": ["a"' in words
