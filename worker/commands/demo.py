@@ -12,7 +12,7 @@ def demo(
         int | None, typer.Option(help="How many messages; default: as many as fit into --seconds.")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Messages per second; default: what the machine is seen to do.")
+        float | None, typer.Option(help="Messages per second; default: half of what the machine is seen to do.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="How long messages flow.")] = None,
     replicas: Annotated[int, typer.Option(help="Worker processes in the consumer group.")] = 1,
@@ -28,6 +28,7 @@ def demo(
 
     Ends by itself or on Ctrl-C with a summary; the exit status is 0 only if no message was lost.
     """
+    from worker.commands.outputs import output_file
     from worker.demo.options import DemoOptions, OptionError
     from worker.demo.run import run_demo
 
@@ -37,9 +38,9 @@ def demo(
         seconds=seconds,
         replicas=replicas,
         live=live,
-        report=report,
+        report=output_file("--report", report),
         bootstrap_servers=bootstrap_servers,
-        model=Path(model) if model is not None else None,
+        model=Path(model).expanduser() if model is not None else None,
         seed=seed,
     )
     try:

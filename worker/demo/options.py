@@ -10,6 +10,8 @@ DEFAULT_SECONDS = 35.0
 STEADY_UTILISATION = 0.5
 LOWEST_RATE, HIGHEST_RATE = 5.0, 1000.0  # messages per second, where the user names no rate
 
+_CONFIG, _WEIGHTS = "config.json", ("model.safetensors", "model.safetensors.index.json")
+
 
 class OptionError(ValueError):
     """An option is out of range or contradicts another; the message names it and the fix."""
@@ -42,6 +44,8 @@ def check_options(options: DemoOptions) -> None:
         raise OptionError(
             f"--replicas {options.replicas}: must be between 1 and {PARTITIONS}, the partitions of the input topic"
         )
+    if options.model is not None:
+        _check_model(options.model)
 
 
 def plan_of(options: DemoOptions, capacity: float) -> Plan:
@@ -54,6 +58,24 @@ def plan_of(options: DemoOptions, capacity: float) -> Plan:
     if options.seconds is not None:
         return Plan(options.messages, options.messages * steady_share / options.seconds)
     return Plan(options.messages, options.rate or _comfortable_rate(capacity))
+
+
+def pace_of(options: DemoOptions, plan: Plan, capacity: float) -> str:
+    """How fast the demo sends, and why, in words for those who watch."""
+    seen = f"the {capacity:.0f}/s that this machine can do"
+    if options.rate is not None or (options.messages is not None and options.seconds is not None):
+        return f"sends {plan.rate:.0f}/s, as asked, of {seen}"
+    if plan.rate > capacity:
+        return f"sends {plan.rate:.0f}/s, its least, of {seen}"
+    return f"sends {plan.rate:.0f}/s, {plan.rate / capacity:.0%} of {seen}: room for a burst"
+
+
+def _check_model(folder: Path) -> None:
+    if not folder.is_dir():
+        raise OptionError(f"--model {folder}: no such folder; leave the option out for the starter")
+    weights = any((folder / name).is_file() for name in _WEIGHTS)
+    if not weights or not (folder / _CONFIG).is_file():
+        raise OptionError(f"--model {folder}: no checkpoint lies there: it needs {_CONFIG} and {_WEIGHTS[0]}")
 
 
 def _comfortable_rate(capacity: float) -> float:

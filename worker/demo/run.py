@@ -24,7 +24,7 @@ from worker.demo.live_view import Moment, plain_line, render
 from worker.demo.local_kafka import LocalKafka
 from worker.demo.messages import Plan, demo_messages, warm_up_messages
 from worker.demo.observer import Observer
-from worker.demo.options import PARTITIONS, DemoOptions, check_options, plan_of
+from worker.demo.options import PARTITIONS, DemoOptions, check_options, pace_of, plan_of
 from worker.demo.summary import Summary, summary_table, write_report
 from worker.demo.tally import Tally
 from worker.demo.topics import Topics, create_topics, delete_topics
@@ -76,6 +76,7 @@ class _Demo:
         self._console = console
         self._options = options
         self._plan = Plan(messages=0, rate=1.0)
+        self._pace = ""
         self._bootstrap_servers = bootstrap_servers
         prefix = f"gliclass-demo-{uuid.uuid4().hex[:8]}"
         self._policies = demo_policies(prefix)
@@ -123,7 +124,7 @@ class _Demo:
         try:
             with self._interruptible():
                 try:
-                    self._plan = plan_of(self._options, await self._warm_up(observer, workers))
+                    await self._warm_up(observer, workers)
                     self._started = time.monotonic()
                     await self._until_done(observer, workers)
                     await workers.stop(_STOP_SECONDS)
@@ -134,8 +135,8 @@ class _Demo:
             await observer.stop()
         return failure
 
-    async def _warm_up(self, observer: Observer, workers: Workers) -> float:
-        """Let the workers do their first, slow passes unseen; returns the messages per second they can do."""
+    async def _warm_up(self, observer: Observer, workers: Workers) -> None:
+        """Let the workers do their first, slow passes unseen, and plan by the messages per second they can do."""
         began, deadline = 0.0, time.monotonic() + _WARM_UP_SECONDS
         expected = 0
         with _Step(self._console, "warming up") as step:
@@ -156,8 +157,9 @@ class _Demo:
                         )
                     await observer.poll()
             capacity = _WARM_UP_ROUNDS[-1] / (time.monotonic() - began)
-            step.done(f"warmed up: about {capacity:.0f} messages/s")
-        return capacity
+            self._plan = plan_of(self._options, capacity)
+            self._pace = pace_of(self._options, self._plan, capacity)
+            step.done(f"warmed up; {self._pace}")
 
     async def _until_done(self, observer: Observer, workers: Workers) -> None:
         """Send, follow, watch and show at once; the first that fails ends all, and its error is raised."""
@@ -201,7 +203,7 @@ class _Demo:
             await asyncio.sleep(0.5)
 
     async def _show(self) -> None:
-        if not (self._options.live and self._console.is_terminal):
+        if not (self._options.live and self._console.is_terminal and not self._console.is_dumb_terminal):
             while True:
                 await asyncio.sleep(_PLAIN_SECONDS)
                 line = plain_line(self._tally, self._moment(), _PLAIN_SECONDS)
@@ -215,7 +217,8 @@ class _Demo:
     def _moment(self) -> Moment:
         embedded = "embedded Apache Kafka" if self._options.bootstrap_servers is None else "Kafka"
         where = f"{embedded} on {self._bootstrap_servers}"
-        return Moment(self._phase(), self._clock(), self._plan.messages, self._options.replicas, where)
+        replicas, planned = self._options.replicas, self._plan.messages
+        return Moment(self._phase(), self._clock(), planned, replicas, where, self._pace)
 
     def _phase(self) -> str:
         now, burst = self._clock(), self._plan.burst_start * self._plan.seconds
@@ -250,9 +253,12 @@ class _Demo:
 
     def _verdict(self, failure: str | None) -> int:
         summary = Summary.of(self._tally)
-        self._console.print(summary_table(summary, self._tally))
+        self._console.print(summary_table(summary, self._tally, self._pace))
         if self._options.report is not None:
-            write_report(self._options.report, summary)
+            try:
+                write_report(self._options.report, summary)
+            except OSError as error:
+                failure = f"--report {self._options.report}: {error.strerror or error}"
         if failure is not None:
             self._console.print(failure, style="red", markup=False, soft_wrap=True)
         return ExitStatus.OK if failure is None and summary.lost == 0 else ExitStatus.FAILED

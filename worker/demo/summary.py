@@ -48,8 +48,8 @@ def write_report(path: Path, summary: Summary) -> None:
     path.write_text(json.dumps(summary.to_json(), indent=2) + "\n", "utf-8")
 
 
-def summary_table(summary: Summary, tally: Tally) -> Table:
-    """Totals, then a line per tenant."""
+def summary_table(summary: Summary, tally: Tally, pace: str = "") -> Table:
+    """Totals, then a line per tenant; `pace` says how fast messages were sent, and why."""
     table = Table(box=SIMPLE, title="gliclass-worker demo", title_justify="left", pad_edge=False)
     for heading in ("", "messages", "on time", "p50 ms", "p95 ms", "p99 ms", "budget ms"):
         table.add_column(heading, justify="right" if heading else "left")
@@ -67,8 +67,10 @@ def summary_table(summary: Summary, tally: Tally) -> Table:
     table.add_row("[bold]messages in", f"[bold]{summary.messages_in}")
     table.caption = (
         f"{summary.messages_per_second:.0f} messages/s · {tally.mean_batch_messages():.1f} messages per batch · "
-        f"{tally.remembered} results of equal texts remembered"
+        f"{tally.remembered} with the text of an earlier one, not scored again"
     )
+    if pace:
+        table.caption += f"\nthe demo {pace}"
     table.caption_justify = "left"
     return table
 

@@ -1,12 +1,14 @@
 import io
+import re
 
 import pytest
 from rich.console import Console
 
-from worker.demo.live_view import Moment, plain_line, render, sparkline
+from worker.demo.live_view import Moment, plain_line, render, sparkline, whole
 from worker.demo.tally import Classified, Tally
 
-MOMENT = Moment("steady flow", 20.0, 2000, 2, "embedded Apache Kafka on 127.0.0.1:23456")
+PACE = "sends 73/s, 50% of the 146/s that this machine can do: room for a burst"
+MOMENT = Moment("steady flow", 20.0, 2000, 2, "embedded Apache Kafka on 127.0.0.1:23456", PACE)
 TENANTS = ("city-desk", "game-chat", "market-reviews", "support-desk")
 
 
@@ -53,6 +55,11 @@ def test_a_screen_fits_the_terminal_and_shows_everything(tally: Tally, width: in
         "400 of 2000",
         "on time",
         "messages/batch",
+        "batch sizes 1 ",
+        "128+",
+        "messages a second in the last",
+        "same text as before, not scored again 0",
+        PACE,
         "invalid_json",
         "latest",
         "label 3",
@@ -91,3 +98,24 @@ def test_the_plain_line_has_the_figures_of_the_last_seconds(tally: Tally) -> Non
 
 def test_a_spark_line_shows_anything_above_zero_and_no_more_than_full() -> None:
     assert sparkline([0, 1, 50, 100, 200], 100) == " ▁▄██"
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 80, 90, 100, 120, 200])
+def test_no_label_and_no_figure_is_cut_at_any_width(tally: Tally, width: int) -> None:
+    lines = _screen(tally, width, 60)
+    assert max(map(len, lines)) <= width
+    shown = [match for line in lines for match in re.findall(r"label (\d) (\d\d)\b", line)]
+    left_out = [int(match) for line in lines for match in re.findall(r"\d\d  \+(\d+)\b", line)]
+    assert len(shown) + sum(left_out) == len(TENANTS) * 7
+    for name in TENANTS:
+        assert any(re.search(rf"│ {name} .*\d\.\d% ", line) for line in lines)
+    assert "…" not in "".join(line for line in lines if "label" in line and "%" in line)
+
+
+def test_a_series_shows_whole_parts_and_counts_the_rest() -> None:
+    parts = ["one 1", "two 2", "three 3"]
+    assert whole(parts, "  ", 99) == "one 1  two 2  three 3"
+    assert whole(parts, "  ", 20) == "one 1  two 2  +1"
+    assert whole(parts, "  ", 9) == "one 1  +2"
+    assert whole(parts, "  ", 4) == "3…"
+    assert whole([], "  ", 4) == ""

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from worker.demo.options import PARTITIONS, DemoOptions, OptionError, check_options, plan_of
+from worker.demo.options import PARTITIONS, DemoOptions, OptionError, check_options, pace_of, plan_of
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,27 @@ def test_the_given_time_is_kept(options: DemoOptions) -> None:
 def test_very_slow_and_very_fast_machines_get_a_flow_worth_watching() -> None:
     assert plan_of(DemoOptions(), capacity=0.5).rate == 5
     assert plan_of(DemoOptions(), capacity=1e6).rate == 1000
+
+
+def test_a_folder_without_a_checkpoint_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"--model .*nowhere: no such folder"):
+        check_options(DemoOptions(model=tmp_path / "nowhere"))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(OptionError, match=r"--model .*: no checkpoint lies there: it needs config.json and model"):
+        check_options(DemoOptions(model=tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    check_options(DemoOptions(model=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("options", "capacity", "pace"),
+    [
+        (DemoOptions(), 146, "sends 73/s, 50% of the 146/s that this machine can do: room for a burst"),
+        (DemoOptions(), 4000, "sends 1000/s, 25% of the 4000/s that this machine can do: room for a burst"),
+        (DemoOptions(), 2, "sends 5/s, its least, of the 2/s that this machine can do"),
+        (DemoOptions(rate=300), 146, "sends 300/s, as asked, of the 146/s that this machine can do"),
+        (DemoOptions(messages=920, seconds=10), 146, "sends 85/s, as asked, of the 146/s that this machine can do"),
+    ],
+)
+def test_the_pace_is_told_beside_what_the_machine_can_do(options: DemoOptions, capacity: float, pace: str) -> None:
+    assert pace_of(options, plan_of(options, capacity), capacity) == pace

@@ -46,3 +46,10 @@ def test_the_table_fits_eighty_columns_and_names_the_loss() -> None:
     assert max(map(len, lines)) <= 80
     assert any(line.split() == ["lost", "1"] for line in lines)
     assert any(line.split()[:3] == ["desk", "8", "87.5%"] for line in lines)
+
+
+def test_the_summary_says_at_what_pace_and_what_was_not_scored_again() -> None:
+    table = summary_table(Summary.of(_tally()), _tally(), "sends 73/s, 50% of the 146/s that this machine can do")
+    assert isinstance(table.caption, str)
+    assert "the demo sends 73/s, 50% of the 146/s that this machine can do" in table.caption
+    assert "0 with the text of an earlier one, not scored again" in table.caption
