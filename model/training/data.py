@@ -172,6 +172,12 @@ def read_label_knowledge(path: Path) -> dict[str, LabelKnowledge]:
     return knowledge
 
 
+def unused_knowledge(knowledge: Iterable[str], examples: Iterable[TrainingExample]) -> dict[str, str]:
+    """Labels of other ways to say a label that no example has, each with what is wrong and the nearest label."""
+    labels = dict.fromkeys(label for example in examples for label in example.labels)
+    return {label: unknown_name("label", label, labels) for label in knowledge if label not in labels}
+
+
 def check_trainable(examples: Sequence[TrainingExample]) -> None:
     """Refuse data nothing can be learnt from. Raises DataError: no row, or one answer for everything."""
     if not examples:

@@ -66,7 +66,7 @@ def calibrate(
     rows_of = "train" if labelled.is_dir() else None
     rows = read_labelled(labelled.expanduser(), chosen.policy.tasks, task, split=rows_of, left_out=found.left_out)
     found.tell_left_out()
-    say(f"{len(rows)} rows; loading the model …")
+    say(f"{len(rows)} rows read")
     from worker.commands.policy_patch import CalibratedTask, calibrate_tasks
 
     console = terminal(stderr=True)

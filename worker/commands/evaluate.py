@@ -83,7 +83,7 @@ def evaluate(
             raise ConfigurationError("--picture", [f"draws one task: choose it with --task ({', '.join(tasks)})"])
         found.tell_left_out()
         _enough_to_compare(compare, min(sum(name in row.labels for row in rows) for name in tasks_of(rows)))
-        say(f"{len(rows)} rows; loading the model …")
+        say(f"{len(rows)} rows read")
         from worker.commands.evaluation_reports import report_policy
 
         written, draw = report_policy(chosen, rows, compare)
@@ -93,7 +93,7 @@ def evaluate(
         source.tell_left_out()
         _enough_to_compare(compare, len(examples))
         settings = model_settings(load_settings(config) if config else None, model, max_tokens)
-        say(f"{len(examples)} rows; loading the model …")
+        say(f"{len(examples)} rows read")
         from worker.commands.evaluation_reports import report_checkpoint
 
         written, draw = report_checkpoint(settings, examples, compare, mode, threshold)

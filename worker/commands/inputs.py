@@ -120,9 +120,7 @@ class Candidates:
         if self.left_out:
             named = ", ".join(f"{printable(label)!r} ({count})" for label, count in self.left_out.most_common(20))
             more = ", …" if len(self.left_out) > 20 else ""
-            typer.echo(
-                f"{self.left_out.total()} labels of rows are no candidates and left out: {named}{more}", err=True
-            )
+            typer.echo(f"left out of rows, for they are no candidates: {named}{more}", err=True)
 
 
 def candidates(

@@ -17,9 +17,9 @@ def figures_table(figures: Evaluation, title: str, further: Mapping[str, str]) -
     labels = len(figures.labels)
     table = Table("figure", "value", title=printable(f"{figures.texts} texts, {labels} labels, {title}"))
     present = labels - figures.absent_labels
-    table.add_row(f"macro-F1 (mean over the {present} labels that some text has)", f"{figures.macro_f1:.4f}")
+    table.add_row(f"macro-F1 (mean over labels that some text has: {present})", f"{figures.macro_f1:.4f}")
     if figures.absent_labels:
-        name = f"macro-F1 over all labels (0 for the {figures.absent_labels} that no text has)"
+        name = f"macro-F1 over all labels (0 for those that no text has: {figures.absent_labels})"
         table.add_row(name, f"{figures.macro_f1_all_labels:.4f}")
     table.add_row("micro-F1", f"{figures.micro_f1:.4f}")
     table.add_row("accuracy", f"{figures.accuracy:.4f}")

@@ -204,7 +204,7 @@ def train(
         folder, history, figure_name = fitted.folder, fitted.history, ""
     else:
         from model.training.augmentation import Augmentation
-        from model.training.data import read_label_knowledge
+        from model.training.data import read_label_knowledge, unused_knowledge
 
         source = named()
         rows, development = _rows(data, source), _development(dev, source)
@@ -221,6 +221,8 @@ def train(
             evaluate_every=evaluate_every,
         )
         known = read_label_knowledge(knowledge) if knowledge is not None else None
+        for what in unused_knowledge(known or {}, rows).values():
+            typer.echo(f"{knowledge}: {what}; its entry is not used", err=True)
         typer.echo(f"{len(rows)} examples; loading the model", err=True)
         from model.training.supervised import train as train_supervised
 

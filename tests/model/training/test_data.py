@@ -14,6 +14,7 @@ from model.training.data import (
     parse_example,
     read_examples,
     read_label_knowledge,
+    unused_knowledge,
 )
 from model.training.errors import DataError
 
@@ -139,6 +140,13 @@ def test_label_knowledge_is_read_and_checked(tmp_path: Path) -> None:
     path.write_text(json.dumps([{"label": "a"}, {"label": "a"}]), encoding="utf-8")
     with pytest.raises(DataError, match="has an entry already"):
         read_label_knowledge(path)
+
+
+def test_knowledge_of_a_label_that_no_row_has_is_named() -> None:
+    examples = [TrainingExample("t", ("billing", "delivery"), (0.0, 1.0))]
+    assert unused_knowledge(["billing"], examples) == {}
+    (said,) = unused_knowledge(["Billing"], examples).values()
+    assert said == "unknown label 'Billing'; did you mean 'billing'?"
 
 
 def test_data_nothing_can_be_learnt_from_is_refused() -> None:

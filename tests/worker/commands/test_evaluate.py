@@ -138,13 +138,13 @@ def test_one_text_is_too_few_to_compare(tmp_path: Path, policies: str) -> None:
 def test_labels_that_are_no_candidates_can_be_counted_instead(tmp_path: Path, tiny_checkpoint: Path) -> None:
     data = _rows(tmp_path, {"text": "aei", "labels": ["vowels"]}, {"text": "?", "labels": ["neither"]})
     options = ["--data", data, "--labels", "vowels,digits", "-m", str(tiny_checkpoint), "--ignore-unknown-labels"]
-    assert "1 labels of rows are no candidates and left out: 'neither' (1)" in _evaluate(*options)
+    assert "left out of rows, for they are no candidates: 'neither' (1)" in _evaluate(*options)
 
 
 def test_macro_f1_says_which_labels_it_is_the_mean_of(tmp_path: Path, tiny_checkpoint: Path) -> None:
     data = _rows(tmp_path, {"text": "aei", "labels": ["vowels"]}, {"text": "12", "labels": ["digits"]})
     model = ["-m", str(tiny_checkpoint)]
     shown = _evaluate("--data", data, "--labels", "vowels,digits,words,signs", *model)
-    assert "macro-F1 (mean over the 2 labels that some text has)" in shown
-    assert "macro-F1 over all labels (0 for the 2 that no text has)" in shown
+    assert "macro-F1 (mean over labels that some text has: 2)" in shown
+    assert "macro-F1 over all labels (0 for those that no text has: 2)" in shown
     assert "over all labels" not in _evaluate("--data", data, "--labels", "vowels,digits", *model)

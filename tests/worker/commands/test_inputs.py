@@ -61,4 +61,4 @@ def test_a_policy_and_labels_at_once_are_refused(tmp_path: Path) -> None:
 
 def test_labels_left_out_are_named_with_their_counts(capsys: pytest.CaptureFixture[str]) -> None:
     Candidates(left_out=Counter({"none": 3, "Billing": 1})).tell_left_out()
-    assert "4 labels of rows are no candidates and left out: 'none' (3), 'Billing' (1)" in capsys.readouterr().err
+    assert "left out of rows, for they are no candidates: 'none' (3), 'Billing' (1)" in capsys.readouterr().err
