@@ -26,7 +26,8 @@ class LabelSet:
             "label: description".
         prompt: put in front of the text as it is. The reference glues both together, so end a prompt with a space or
             a newline. (A bi-encoder adds a space itself.)
-        examples: few-shot examples. A bi-encoder cannot read them and ignores them, as the reference does.
+        examples: few-shot examples. A bi-encoder cannot read them and ignores them, as the reference does; the
+            prepared label set says so.
     """
 
     labels: tuple[str, ...]

@@ -18,6 +18,8 @@ from model.tokenizer import EXAMPLE_MARKER, NOTHING, SEPARATOR_MARKER, PieceToke
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from model.label_reading import Remark
+
 DEFAULT_LONG_TEXT = LongText()
 MIN_TEXT_TOKENS = 8
 """A label set that leaves less than this for the text is refused."""
@@ -72,6 +74,7 @@ class PreparedLabelSet:
         vectors: [labels, E] on the model's device where the label side is computed once; else None.
         token_count: tokens that it adds to the sequence of a text.
         model_digest: of the scorer that prepared it; empty where training did.
+        remarks: what the model reads of it in part only, or not at all.
     """
 
     label_set: LabelSet
@@ -80,6 +83,7 @@ class PreparedLabelSet:
     vectors: "Tensor | None"
     token_count: int
     model_digest: str = ""
+    remarks: "tuple[Remark, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -19,11 +20,27 @@ MARK = re.compile(rf"[{WORD_STARTS}\s]*[<\[{{|].*[>\]}}|]\s*", re.DOTALL)
 """How structure is written: between brackets or bars. An added token of another form is a word, or white space."""
 SENTINEL = re.compile(rf"[{WORD_STARTS}]?(<extra_id_\d+>|<unused_?\d+>|\[unused_?\d+\]|<\|[^|\s]+\|>)")
 """Structure that some vocabularies hold without declaring it (mT5, BERT, Gemma)."""
+CUSTOMARY = re.compile(rf"[{WORD_STARTS}]?(\[(PAD|UNK|CLS|SEP|MASK|BOS|EOS)\]|</?s>|<(pad|unk|mask|cls|sep|bos|eos)>)")
+"""What special tokens are usually called; byte pairs may have learnt some of them from web pages, as words."""
 LITERAL_BYTE = "<(?=0x[0-9A-F]{2}>)"
 
 
-def shield(definition_json: str, markers: Sequence[str]) -> tuple[Tokenizer, dict[str, str]]:
-    """A copy of the tokenizer that reads reserved tokens as plain text, and the new spelling of each reserved token.
+@dataclass(frozen=True, slots=True)
+class Shielded:
+    """A tokenizer that reads reserved tokens as plain text.
+
+    Attributes:
+        spellings: of each reserved token, by its published one.
+        unknown_id: what stands for text that the vocabulary lacks; None where it lacks none, or drops it.
+    """
+
+    tokenizer: Tokenizer
+    spellings: Mapping[str, str]
+    unknown_id: int | None
+
+
+def shield(definition_json: str, markers: Sequence[str]) -> Shielded:
+    """The tokenizer of a definition (its JSON), shielded.
 
     Reserved are the markers, the special tokens (those that a sequence begins or ends with and the unknown token
     included), added tokens that are written as a mark, and entries of the vocabulary that are such a token to the
@@ -32,9 +49,10 @@ def shield(definition_json: str, markers: Sequence[str]) -> tuple[Tokenizer, dic
     definition = json.loads(definition_json)
     model = definition["model"]
     reserved = _declared(definition) | set(markers)
-    entries = [entry for entry in _vocabulary(model) if _is_reserved_entry(*entry, reserved)]
+    named = (SENTINEL,) if model["type"] == "BPE" else (SENTINEL, CUSTOMARY)
+    entries = [piece for piece, score in _vocabulary(model) if _is_reserved_entry(piece, score, reserved, named)]
     secret = secrets.token_hex(16)
-    names = sorted(reserved | {piece for piece, _ in entries})
+    names = sorted(reserved.union(entries))
     # Lower-case letters and digits, which no normaliser changes.
     spellings = {name: f"{secret}{index:08x}" for index, name in enumerate(names)}
     for token in definition["added_tokens"]:
@@ -42,7 +60,9 @@ def shield(definition_json: str, markers: Sequence[str]) -> tuple[Tokenizer, dic
     _respell(model, spellings)
     if model.get("byte_fallback"):
         definition["pre_tokenizer"] = _cutting_literal_bytes(definition["pre_tokenizer"])
-    return Tokenizer.from_str(json.dumps(definition)), spellings
+    tokenizer = Tokenizer.from_str(json.dumps(definition))
+    unknown = _unknown_token(model)
+    return Shielded(tokenizer, spellings, None if unknown is None else tokenizer.token_to_id(unknown))
 
 
 def _declared(definition: Mapping[str, Any]) -> set[str]:
@@ -80,14 +100,14 @@ def _vocabulary(model: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
         yield from ((piece, None) for piece in model["vocab"])
 
 
-def _is_reserved_entry(piece: str, score: float | None, reserved: set[str]) -> bool:
+def _is_reserved_entry(piece: str, score: float | None, reserved: set[str], named: Sequence[re.Pattern[str]]) -> bool:
     if piece in reserved or piece.lstrip(WORD_STARTS) in reserved:
         return True
     if piece[-1:] not in (">", "]", "}", "|"):
         return False
     # SentencePiece gives control and user-defined symbols the score 0, which no learnt piece has.
     declared = score == 0 and MARK.fullmatch(piece) is not None and not _is_byte(piece)
-    return declared or SENTINEL.fullmatch(piece) is not None
+    return declared or any(names.fullmatch(piece) for names in named)
 
 
 def _is_byte(piece: str) -> bool:

@@ -12,11 +12,13 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedConfig
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import LabelSetError, ModelError
 from model.gliclass import GliclassModel
+from model.label_reading import Remark, remarks_on, remarks_on_vectors, require_readable
 from model.label_set import LabelSet, validate
 from model.long_text import LongText, combine_windows
 from model.misuse import require_encoded, require_label_set, require_prepared, require_something_to_read, require_text
@@ -187,19 +189,20 @@ class Scorer:
         """Tokenise a label set and compute what does not depend on a text. Equal content is prepared once.
 
         Raises:
-            LabelSetError: it is malformed or leaves no room for a text; nothing about it can fail later.
+            LabelSetError: it is malformed, leaves no room for a text, or has labels that this model cannot read or
+                tell apart; nothing about it can fail later.
             TypeError: it is no LabelSet.
         """
         require_label_set(label_set)
         validate(label_set)
-        key = label_set.key
-        known = self._prepared.get(key)
+        known = self._prepared.get(label_set.key)
         if known is not None:
             return known
-        if label_set.examples and self.architecture == "bi-encoder":
-            logger.warning(
-                "a bi-encoder cannot read few-shot examples: the %d given are ignored", len(label_set.examples)
-            )
+        require_readable(label_set, self._tokenizers.labels)
+        return self._prepare(label_set)
+
+    def _prepare(self, label_set: LabelSet) -> PreparedLabelSet:
+        key = label_set.key
         prompt = self._model.architecture.prompt(label_set, self._tokenizers)
         with torch.inference_mode():
             vectors = self._model.architecture.label_vectors([prompt])
@@ -210,9 +213,21 @@ class Scorer:
             vectors=None if vectors is None else vectors[0],
             token_count=len(prompt.before) + len(prompt.after),
             model_digest=self.digest,
+            remarks=self._remarks(label_set, None if vectors is None else vectors[0]),
         )
         self._prepared[key] = prepared
         return prepared
+
+    def _remarks(self, label_set: LabelSet, vectors: Tensor | None) -> tuple[Remark, ...]:
+        on_words = remarks_on(
+            label_set,
+            label_tokenizer=self._tokenizers.labels,
+            tokenizer=self._tokenizers.text,
+            reads_examples=self.architecture != "bi-encoder",
+        )
+        if vectors is None or not self._model.architecture.has_label_tower:
+            return tuple(on_words)
+        return (*on_words, *remarks_on_vectors(label_set, vectors))
 
     def encode(
         self, text: str, prepared: Sequence[PreparedLabelSet], long_text: LongText = DEFAULT_LONG_TEXT
@@ -325,7 +340,8 @@ class Scorer:
         prepared = []
         for label_set in CHECK_LABEL_SETS:
             with suppress(LabelSetError):
-                prepared.append(self.prepare(label_set))
+                # Words that a tokenizer does not know serve as well here.
+                prepared.append(self._prepare(label_set))
         if not prepared:
             raise ModelError(f"max_tokens {self.max_tokens} is too small for any label set; use 64 or more")
         scored = self.score([self.encode(text, prepared) for text in CHECK_TEXTS])

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from model.errors import CheckpointError
-from model.reserved_tokens import shield
+from model.reserved_tokens import WORD_STARTS, shield
 
 TokenIds = NDArray[np.int64]
 
@@ -19,6 +20,19 @@ SEPARATOR_MARKER = "<<SEP>>"
 EXAMPLE_MARKER = "<<EXAMPLE>>"
 MARKERS = (LABEL_MARKER, SEPARATOR_MARKER, EXAMPLE_MARKER)
 NOTHING: TokenIds = np.zeros(0, dtype=np.int64)
+
+
+class Reading(NamedTuple):
+    """How a tokenizer reads a text.
+
+    Attributes:
+        unknown: tokens that stand for something it does not know.
+        known: tokens of something that it knows, white space not counted.
+    """
+
+    token_ids: TokenIds
+    unknown: int
+    known: int
 
 
 class PieceTokenizer:
@@ -34,10 +48,11 @@ class PieceTokenizer:
 
     def __init__(self, backend: Tokenizer) -> None:
         self._definition = _unlimited(backend).to_str()
-        self._backend, spellings = shield(self._definition, MARKERS)
+        shielded = shield(self._definition, MARKERS)
+        self._backend, self._unknown_id = shielded.tokenizer, shielded.unknown_id
         found = {marker: backend.token_to_id(marker) for marker in MARKERS}
         self.marker_ids: Mapping[str, int] = {marker: token for marker, token in found.items() if token is not None}
-        self._spellings = {marker: spellings[marker] for marker in self.marker_ids}
+        self._spellings = {marker: shielded.spellings[marker] for marker in self.marker_ids}
         probe = self._backend.encode("a")
         mask = np.asarray(probe.special_tokens_mask, dtype=bool)
         ids = np.asarray(probe.ids, dtype=np.int64)
@@ -89,6 +104,13 @@ class PieceTokenizer:
         front = self._spellings.get(marker, marker) if marker else ""
         encoding = self._backend.encode(front + _without_surrogates(text), add_special_tokens=False)
         return np.asarray(encoding.ids, dtype=np.int64)
+
+    def reading(self, text: str) -> Reading:
+        """What it makes of `text`; for labels and other texts that a person wrote once."""
+        ids = self.encode(text)
+        blank = [not (self._backend.id_to_token(token) or "").strip(f"{WORD_STARTS} ") for token in ids.tolist()]
+        unknown = int((ids == self._unknown_id).sum()) if self._unknown_id is not None else 0
+        return Reading(ids, unknown=unknown, known=len(ids) - unknown - sum(blank))
 
     def sequence(self, *pieces: TokenIds) -> TokenIds:
         """Pieces as one sequence, between the special tokens."""

@@ -30,7 +30,7 @@ class BiEncoder(ClassificationHead):
 
     The reference pools without a mask over padded texts and labels, so poolings other than "first" give it scores
     that depend on the longest text and the longest label of the call; here they are those of each text and label run
-    alone. It also drops few-shot examples silently; so does this class, and `Scorer.prepare` says so.
+    alone. It also drops few-shot examples silently; so does this class, and what `Scorer.prepare` gives says so.
     """
 
     has_label_tower: ClassVar[bool] = True

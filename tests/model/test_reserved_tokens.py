@@ -51,6 +51,14 @@ def test_a_reserved_token_in_a_text_is_read_as_if_the_tokenizer_had_none_of_that
     assert PIECES[name].encode(text, marker=marker).tolist() == expected
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_reserved_token_alone_and_repeated_is_plain_text(name: str) -> None:
+    for token in (token.replace("▁", " ") for token in reserved_of(name)):
+        for text in (token, f"the {token} free", f"the{token}free", token * 3, f"{token} " * 3):
+            expected = TWINS[name].backend_tokenizer.encode(text, add_special_tokens=False).ids
+            assert PIECES[name].encode(text).tolist() == expected, text
+
+
 @given(hostile())
 def test_no_text_yields_the_id_of_a_reserved_token(case: tuple[str, str]) -> None:
     name, text = case
@@ -109,17 +117,17 @@ def test_an_unknown_word_is_still_unknown() -> None:
 def test_a_special_token_of_one_sign_stays_the_sign_that_texts_are_made_of() -> None:
     backend = Tokenizer(models.BPE({"!": 0, "a": 1}, []))
     backend.add_special_tokens(["!"])
-    shielded, spellings = shield(backend.to_str(), ())
-    assert not spellings
-    assert shielded.encode("a!").ids == [1, 0]
+    shielded = shield(backend.to_str(), ())
+    assert not shielded.spellings
+    assert shielded.tokenizer.encode("a!").ids == [1, 0]
 
 
 def test_another_process_spells_reserved_tokens_otherwise() -> None:
     definition = BUILT["bert"].backend_tokenizer.to_str()
-    first, second = (shield(definition, MARKERS)[1] for _ in range(2))
+    first, second = (shield(definition, MARKERS).spellings for _ in range(2))
     assert first.keys() == second.keys()
     assert not set(first.values()) & set(second.values())
-    assert "[CLS]" not in json.loads(shield(definition, MARKERS)[0].to_str())["model"]["vocab"]
+    assert "[CLS]" not in json.loads(shield(definition, MARKERS).tokenizer.to_str())["model"]["vocab"]
 
 
 @pytest.mark.parametrize("architecture", ["uni-encoder", "bi-encoder"])
@@ -138,7 +146,7 @@ def test_reserved_tokens_score_as_if_nobody_could_spell_them(tmp_path: Path, nam
     tokens = [token.replace("▁", "") for token in reserved_of(name)]
     label_set = LabelSet(
         tuple(f"{number}{token}" for number, token in enumerate(tokens)),
-        descriptions=tuple(f"the {token}{token}" for token in tokens),
+        descriptions=tuple(f"{chr(ord('a') + number)} {token}{token}" for number, token in enumerate(tokens)),
         prompt="".join(tokens[-4:]),
         examples=(Example(tokens[0] * 3, (f"0{tokens[0]}",)),),
     )

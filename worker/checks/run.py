@@ -14,7 +14,7 @@ from worker.device.model import load_model
 from worker.device.thread import Device
 from worker.errors import ConfigurationError, PolicyError
 from worker.policies.compiled import CompileOptions, compile_policies
-from worker.policies.lint import lint_policies
+from worker.policies.lint import lint_label_sets, lint_policies
 
 CONFIGURATION, POLICIES, MODEL, LABEL_SETS = "configuration", "policies", "model", "label sets"
 
@@ -78,6 +78,8 @@ async def _check_model(settings: Settings, policies: PolicyFile | None) -> Async
         )
         detail = f"{len(tasks)} fit; {takes}"
         yield CheckResult(LABEL_SETS, Outcome.OK, detail)
+        for path, message in lint_label_sets(compiled.by_name().values()):
+            yield CheckResult(LABEL_SETS, Outcome.WARNING, f"{path}: {message}")
     finally:
         device.close()
 

@@ -9,7 +9,7 @@ from schemas.policy import PolicyFile
 from worker.batching.cost_model import CostModel
 from worker.device.thread import Device
 from worker.policies.compiled import CompileOptions, PolicySet, compile_policies
-from worker.policies.lint import lint_budgets
+from worker.policies.lint import lint_budgets, lint_label_sets
 
 log = structlog.get_logger(__name__)
 
@@ -42,4 +42,8 @@ class PolicyCompiler:
         await self._look_up_topics(compiled)
         for finding in lint_budgets(compiled, self._cost_model):
             log.warning("a policy that cannot be kept", policy=finding.path, reason=finding.message)
+        known = previous.by_name() if previous else {}
+        changed = [policy for tenant, policy in compiled.by_name().items() if policy is not known.get(tenant)]
+        for finding in lint_label_sets(changed):
+            log.warning("a label set that is not read as written", policy=finding.path, reason=finding.message)
         return compiled

@@ -1,11 +1,11 @@
 """Policies that are valid and yet probably not what was meant. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.policy import ANY_LABEL, PolicyFile, Task, TenantPolicy
 from worker.batching.cost_model import CostModel
-from worker.policies.compiled import PolicySet
+from worker.policies.compiled import DEFAULT_TENANT, CompiledPolicy, PolicySet
 
 
 class Finding(NamedTuple):
@@ -36,6 +36,16 @@ def lint_budgets(policies: PolicySet, cost_model: CostModel) -> list[Finding]:
                 "least: raise it, or use fewer labels or a faster device"
             )
             findings.append(Finding(f"{tenant}.latency_budget_seconds", message))
+    return findings
+
+
+def lint_label_sets(policies: Iterable[CompiledPolicy]) -> list[Finding]:
+    """What the model does not read of the policies' tasks, or does not read as it was meant."""
+    findings: list[Finding] = []
+    for policy in policies:
+        path = "default" if policy.tenant == DEFAULT_TENANT else f"tenants.{policy.tenant}"
+        for task in policy.tasks:
+            findings += [Finding(f"{path}.tasks.{task.name}.{field}", said) for field, said in task.prepared.remarks]
     return findings
 
 

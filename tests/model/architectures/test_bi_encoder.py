@@ -1,5 +1,4 @@
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +85,11 @@ def test_label_vectors_are_computed_once_for_equal_label_sets(scorer: Scorer) ->
     assert scorer.prepare(LabelSet(("a", "b"))) is first
 
 
-def test_ignored_examples_are_said_to_be_ignored(scorer: Scorer, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        scorer.prepare(LabelSet(("a", "b"), examples=(Example("secret", ("a",)),)))
-    assert "the 1 given are ignored" in caplog.text
-    assert "secret" not in caplog.text
+def test_ignored_examples_are_said_to_be_ignored(scorer: Scorer) -> None:
+    (remark,) = scorer.prepare(LabelSet(("a", "b"), examples=(Example("secret", ("a",)),))).remarks
+    assert remark.field == "examples"
+    assert "have no effect" in remark.message
+    assert "secret" not in remark.message
 
 
 def test_a_label_beyond_the_label_window_is_refused(scorer: Scorer) -> None:

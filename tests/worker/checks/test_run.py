@@ -124,3 +124,19 @@ async def test_a_policy_that_is_probably_not_meant_is_a_warning(folder: Folder) 
     _, warning = await folder.named("policies")
     assert warning.outcome == Outcome.WARNING
     assert warning.detail.startswith("tenants.acme.tasks.queue.labels: 'billing' and 'Billing' differ in case alone")
+
+
+async def test_examples_that_the_model_ignores_are_a_warning_and_labels_it_cannot_read_a_failure(
+    folder: Folder,
+) -> None:
+    write_tiny_checkpoint(folder.checkpoint, architecture="bi-encoder")
+    examples = "examples: [{text: a bill, labels: [billing]}]"
+    folder.policies.write_text(
+        POLICIES.replace("labels: [billing, shipping]", f"labels: [billing, shipping], {examples}")
+    )
+    warnings = [result for result in await folder.named("label sets") if result.outcome == Outcome.WARNING]
+    assert any(one.detail.startswith("tenants.acme.tasks.queue.examples: have no effect") for one in warnings)
+    folder.policies.write_text(POLICIES.replace("shipping", "🙂"))
+    (refused,) = await folder.named("label sets")
+    assert refused.outcome == Outcome.FAILED
+    assert refused.detail.startswith("tenants.acme.tasks.queue: labels[1]: the model cannot read '🙂'")

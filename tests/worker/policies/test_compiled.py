@@ -7,6 +7,7 @@ from support.policies import NoModel, compiled_policy, compiled_set, policy_file
 from model.errors import LabelSetError
 from model.label_set import Example, LabelSet
 from model.long_text import Combine, LongText, LongTextMode
+from model.scorer import Scorer
 from schemas.policy import PolicyFile
 from worker.errors import PolicyError
 from worker.policies.compiled import (
@@ -150,3 +151,12 @@ def test_an_unknown_tenant_has_no_policy_unless_there_is_a_default() -> None:
     assert stranger is not None
     assert stranger.tenant == DEFAULT_TENANT
     assert list(store.current.by_name()) == ["acme", "bank", DEFAULT_TENANT]
+
+
+def test_labels_that_the_model_reads_alike_are_refused_with_their_path(scorer: Scorer) -> None:
+    text = "tenants: {acme: {tasks: {mood: {mode: multi, labels: [🙂, glad]}, kind: {mode: single, labels: [%s]}}}}"
+    with pytest.raises(PolicyError) as caught:
+        compile_policies(policy_file(text % '"spam", "sp\u200bam"'), scorer, OPTIONS)
+    unread, alike = caught.value.lines
+    assert unread.startswith("tenants.acme.tasks.mood: labels[0]: the model cannot read '🙂'")
+    assert alike.startswith("tenants.acme.tasks.kind: labels[0] and labels[1]: the model cannot tell 'spam' from")

@@ -5,6 +5,7 @@ from structlog.testing import capture_logs
 from support.batching import cost_model
 from support.policies import NoModel, policy_file
 
+from model.label_reading import Remark
 from worker.device.thread import Device
 from worker.errors import PolicyError
 from worker.policies.compiled import CompileOptions, PolicySet
@@ -34,7 +35,7 @@ class Sized(NoModel):
     """Every label set takes a thousand tokens."""
 
     def prepare(self, label_set: object) -> Any:
-        return type("Prepared", (), {"token_count": 1000})()
+        return type("Prepared", (), {"token_count": 1000, "remarks": ()})()
 
 
 def compiler(topics: Topics, model: NoModel | None = None) -> PolicyCompiler:
@@ -63,3 +64,20 @@ async def test_a_budget_that_the_device_cannot_keep_is_said():
         )
     assert [entry["event"] for entry in logs] == ["a policy that cannot be kept"]
     assert "raise it" in logs[0]["reason"]
+
+
+class Remarking(Sized):
+    """Has something to say of every label set."""
+
+    def prepare(self, label_set: object) -> Any:
+        return type("Prepared", (), {"token_count": 10, "remarks": (Remark("examples", "have no effect"),)})()
+
+
+async def test_what_the_model_does_not_read_is_said_once_for_each_version_of_a_policy():
+    making = compiler(Topics(), Remarking())
+    with capture_logs() as logs:
+        before = await making.compile(policy_file(SHOP))
+        await making.compile(policy_file(SHOP), before)
+    assert [(entry["policy"], entry["reason"]) for entry in logs] == [
+        ("tenants.shop.tasks.queue.examples", "have no effect")
+    ]

@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import pytest
 from support.batching import FIXED_SECONDS, SECONDS_PER_TOKEN, cost_model
 from support.policies import policy_file
+from support.tiny_checkpoint import write_tiny_checkpoint
 
 from model.scorer import Scorer
 from worker.policies.compiled import CompileOptions, compile_policies
-from worker.policies.lint import lint_budgets, lint_policies
+from worker.policies.lint import lint_budgets, lint_label_sets, lint_policies
 
 
 def findings(task: str, more: str = "") -> list[str]:
@@ -65,3 +68,31 @@ def test_a_budget_that_the_labels_alone_exceed_is_found(scorer: Scorer) -> None:
     tasks = f"{{t: {{mode: multi, labels: [{labels}]}}}}"
     file = policy_file(f"tenants: {{acme: {{latency_budget_seconds: {budget_seconds}, tasks: {tasks}}}}}")
     assert len(lint_budgets(compile_policies(file, scorer, CompileOptions()), cost_model())) == 1
+
+
+def test_what_the_model_does_not_read_is_found_with_its_path(scorer: Scorer) -> None:
+    file = policy_file(
+        """
+        unknown_tenant: default
+        tenants:
+          acme: {tasks: {topic: {mode: multi, labels: [a, b ☃], prompt: "☃ "}}}
+        default: {tasks: {topic: {mode: multi, labels: [a], examples: [{text: ☃, labels: [a]}]}}}
+        """
+    )
+    compiled = compile_policies(file, scorer, CompileOptions())
+    assert [finding.path for finding in lint_label_sets(compiled.by_name().values())] == [
+        "tenants.acme.tasks.topic.labels[1]",
+        "tenants.acme.tasks.topic.prompt",
+        "default.tasks.topic.examples[0].text",
+    ]
+
+
+def test_examples_on_a_bi_encoder_are_found(tmp_path: Path) -> None:
+    model = Scorer.load(write_tiny_checkpoint(tmp_path, architecture="bi-encoder"), device="cpu", dtype="float32")
+    task = "{mode: multi, labels: [letters, words], examples: [{text: abc, labels: [letters]}]}"
+    compiled = compile_policies(
+        policy_file(f"tenants: {{acme: {{tasks: {{topic: {task}}}}}}}"), model, CompileOptions()
+    )
+    examples = [finding for finding in lint_label_sets(compiled.by_name().values()) if "examples" in finding.path]
+    assert [finding.path for finding in examples] == ["tenants.acme.tasks.topic.examples"]
+    assert examples[0].message.startswith("have no effect")
