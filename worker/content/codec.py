@@ -8,7 +8,6 @@ import orjson
 
 from schemas.mapping import InputMapping
 from schemas.records import (
-    HEADER_REPLAYED_AT_MS,
     DeadLetterReason,
     EnrichedRecord,
     Headers,
@@ -19,6 +18,7 @@ from worker.content.foreign_bytes import what_it_is, what_shape_it_has
 from worker.content.json_document import JsonDocument
 from worker.content.json_values import ABSENT, RecordError, event_time_ms, kind_of, parse_json, utf8
 from worker.in_flight.message import DecodedRecord
+from worker.in_flight.record import replayed_at_ms
 
 MAX_TENANT_CHARACTERS = 256
 MAX_ERROR_CHARACTERS = 1000
@@ -79,7 +79,7 @@ class RecordDecoder:
             event_time_ms=self._event_time(outside, inside),
             payload=self._json_payload(inside, cleaned),
             replaced_characters=replaced,
-            replayed_at_ms=_replayed_at(outside),
+            replayed_at_ms=replayed_at_ms(outside.headers.items()),
         )
 
     def _decode_text(self, outside: "_Outside", value: bytes) -> DecodedRecord:
@@ -97,7 +97,7 @@ class RecordDecoder:
             event_time_ms=self._event_time(outside, _NOTHING_INSIDE),
             payload=payload,
             replaced_characters=0,
-            replayed_at_ms=_replayed_at(outside),
+            replayed_at_ms=replayed_at_ms(outside.headers.items()),
         )
 
     def _text(self, inside: JsonDocument) -> str:
@@ -179,25 +179,21 @@ def _with_shape(detail: str, inside: JsonDocument) -> str:
 class _Outside:
     """Key and headers: what can be read of a record without its value."""
 
-    __slots__ = ("_headers", "_key")
+    __slots__ = ("_key", "headers")
 
     def __init__(self, key: bytes | None, headers: Mapping[str, bytes | None]) -> None:
         self._key = key
-        self._headers = headers
+        self.headers = headers
 
     def at(self, header: str | None) -> Any:
         """The header's last value, or the key's where `header` is None."""
-        found = self._key if header is None else self._headers.get(header)
+        found = self._key if header is None else self.headers.get(header)
         if found is None:
             return ABSENT
         try:
             return found.decode()
         except UnicodeDecodeError:
             return found
-
-
-def _replayed_at(outside: _Outside) -> int | None:
-    return event_time_ms(outside.at(HEADER_REPLAYED_AT_MS), "milliseconds")
 
 
 def encode_enriched(record: EnrichedRecord) -> bytes:

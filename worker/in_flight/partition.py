@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from worker.in_flight.key_order import KeyOrder
 from worker.in_flight.offset_tracker import OffsetTracker
-from worker.in_flight.record import Record, bytes_in_memory
+from worker.in_flight.record import Record, bytes_in_memory, waits_since_ms
 from worker.in_flight.suspects import Mark, Span, Suspects
 
 
@@ -96,7 +96,7 @@ class Partition(Generic[R]):
         """Take a fetched record into flight."""
         self.tracker.deliver(record.offset)
         self._order.deliver(self._order_key(record.key), record.offset)
-        self._delivered[record.offset] = Delivered(now, record.timestamp)
+        self._delivered[record.offset] = Delivered(now, waits_since_ms(record))
         self.in_flight_bytes += bytes_in_memory(record)
         self._emptied.clear()
 

@@ -1,7 +1,11 @@
 """A record as it was read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
+
+from schemas.records import HEADER_REPLAYED_AT_MS
+
+_LONGEST_TIME = 15  # digits: the year 33658
 
 
 class Record(Protocol):
@@ -35,3 +39,15 @@ def bytes_in_memory(record: Record) -> int:
     """What a record holds while it is in flight: key, value and headers."""
     headers = sum(len(name) + len(value or b"") for name, value in record.headers)
     return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def replayed_at_ms(headers: Iterable[tuple[str, bytes | None]]) -> int | None:
+    """When a replay sent the record again, in Unix milliseconds; None where none did."""
+    written = dict(headers).get(HEADER_REPLAYED_AT_MS) or b""
+    return int(written) if written.isdigit() and len(written) <= _LONGEST_TIME else None
+
+
+def waits_since_ms(record: Record) -> int:
+    """Unix milliseconds since which a record waits: its replay, which keeps its own time, or else that time."""
+    replayed = replayed_at_ms(record.headers)
+    return record.timestamp if replayed is None else replayed
