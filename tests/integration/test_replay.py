@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import yaml
 from aiokafka import AIOKafkaProducer, ConsumerRecord
+from support.eventually import eventually
 from support.forked_process import run_forked
 from support.kafka import Record, create_topic, produce, read_all
 from support.records import consumer_record
+from support.stream import Stream
+from support.worker_process import WorkerProcess
 
 from schemas.kafka_settings import KafkaSettings
 from schemas.records import DeadLetterReason
@@ -182,6 +185,38 @@ async def test_a_record_that_fails_again_is_counted_and_one_run_sends_each_lette
     assert (second.replayed, second.again, second.most_replays) == (6, {"late": 6}, 2)
     written = await read_all(kafka.bootstrap_servers, input_topic)
     assert [dict(each.headers)["gliclass-replays"] for each in written] == [b"1"] * 6 + [b"2"] * 6
+
+
+async def test_a_record_that_a_worker_refuses_again_is_counted_and_once_mended_comes_out_as_itself(
+    kafka: LocalKafka, settings: KafkaSettings, tmp_path: Path, checkpoint: Path
+):
+    stream = await Stream.create(kafka.bootstrap_servers, tmp_path, checkpoint)
+    hour_ago = int(time.time() * 1000) - 3_600_000
+    value = b'{"text": "hello", "tenant": "new", "n": [123456789012345678901, 0.1000]}'
+    source = Record(value, b"k", (("a", b"1"), ("a", None)), hour_ago, partition=2)
+    await produce(kafka.bootstrap_servers, stream.input_topic, [source])
+    output = {"payload": ["n", "n.0"]}
+    with WorkerProcess(stream.folder, stream.settings(output=output)) as worker:
+        await stream.outcome(1)
+        for letters in (1, 2):
+            counts = await Replay(settings, stream.dead_letter_topic).run(Filter())
+            assert counts.again == ({} if letters == 1 else {"tenant_unknown": 1})
+            await stream.outcome(letters + 1)
+        task = {"mode": "single", "labels": ["billing", "shipping"]}
+        policy = {"latency_budget_seconds": 60.0, "on_late": "dead_letter", "tasks": {"queue": task}}
+        stream.write_policies({"tenants": {"new": policy}})
+        await eventually(lambda: "policies loaded" in worker.log, what="policies loaded")
+        counts = await Replay(settings, stream.dead_letter_topic).run(Filter())
+        assert (counts.replayed, counts.most_replays) == (1, 3)
+        outcome = await stream.outcome(4)
+    assert outcome.reasons == {"tenant_unknown": 3}
+    (enriched,) = outcome.outputs
+    assert b'"payload":{"n":[123456789012345678901, 0.1000],"n.0":123456789012345678901}' in (enriched.value or b"")
+    source_of = outcome.values[0]["source"]
+    assert (source_of["partition"], source_of["timestamp_ms"]) == (2, hour_ago)
+    headers = dict(enriched.headers)
+    assert (headers["gliclass-late"], headers["gliclass-replays"]) == (b"0", b"3")
+    assert list(enriched.headers)[:2] == [("a", b"1"), ("a", None)]
 
 
 async def test_what_becomes_a_dead_letter_during_a_run_is_left_to_the_next(
