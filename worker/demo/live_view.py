@@ -145,7 +145,7 @@ def _tenants(tally: Tally, now: float, width: int) -> list[RenderableType]:
             "of budget": _budget(p95, tenant),
         }
         shown = {heading: cells[heading] for heading in columns}
-        labels = [f"{label} {count}" for label, count in tenant.labels.most_common()]
+        labels = [f"{label} {count}" for label, count in tenant.labels.most_common()] or ["no label"]
         if beside:
             lines.append(_tenant_line(Text(name, style="cyan"), shown, names, whole(labels, "  ", room)))
         else:
