@@ -228,12 +228,9 @@ def calibrate(
     Raises:
         DataError: too few rows to leave some out, a logit that is not finite, or rows all of whose answers are equal.
     """
-    if len(logits) < FOLDS:
-        raise DataError(f"calibration needs at least {FOLDS} labelled rows, got {len(logits)}")
+    check_answers(truth)
     if not np.isfinite(logits).all():
         raise DataError("a logit is not finite; the checkpoint is broken")
-    if truth.all() or not truth.any():
-        raise DataError(f"all answers are the same for every one of {len(labels)} labels; add rows that differ")
     before = before or TaskCalibration.of_nothing(len(labels), multi_label=multi_label)
     order = np.random.default_rng(seed).permutation(len(logits))
     held_out, chosen = np.zeros(logits.shape), np.zeros(truth.shape, dtype=bool)
@@ -250,6 +247,18 @@ def calibrate(
         after=_quality(held_out, chosen, truth),
         held_out=held_out,
     )
+
+
+def check_answers(truth: Bools, whose: str = "") -> None:
+    """Refuse answers [texts, labels] that cannot be fitted to: too few rows, or all answers equal.
+
+    Raises DataError that begins with `whose` they are.
+    """
+    if len(truth) < FOLDS:
+        raise DataError(f"{whose}calibration needs at least {FOLDS} labelled rows, got {len(truth)}")
+    if truth.all() or not truth.any():
+        labels = truth.shape[1]
+        raise DataError(f"{whose}all answers are the same for every one of {labels} labels; add rows that differ")
 
 
 def decide(probabilities: Floats, thresholds: Sequence[float], *, multi_label: bool) -> Bools:

@@ -49,9 +49,9 @@ def calibrate(
 
     import yaml
 
-    from model.training.calibration import Goal
+    from model.training.calibration import Goal, check_answers
     from worker.commands.classifier import load_classifier, say
-    from worker.commands.labelled import read_labelled
+    from worker.commands.labelled import answers_of, check_visible, read_labelled, tasks_of
     from worker.commands.outputs import output_file, output_folder, require_extra, write_text
     from worker.commands.served import served
     from worker.commands.tables import calibration_table
@@ -66,6 +66,9 @@ def calibrate(
     rows_of = "train" if labelled.is_dir() else None
     rows = read_labelled(labelled.expanduser(), chosen.policy.tasks, task, split=rows_of, left_out=found.left_out)
     found.tell_left_out()
+    check_visible(rows)
+    for name in tasks_of(rows):
+        check_answers(answers_of(rows, name, chosen.policy.tasks[name]), f"task {name}: ")
     say(f"{len(rows)} rows read")
     from worker.commands.policy_patch import CalibratedTask, calibrate_tasks
 

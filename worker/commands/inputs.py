@@ -14,7 +14,7 @@ from model.starter import checkpoint_or_starter
 from model.training.data import TrainingExample, read_examples
 from schemas.policy import Task
 from schemas.settings import ModelSettings
-from worker.commands.labelled import read_labelled, training_examples
+from worker.commands.labelled import check_visible, read_labelled, training_examples
 from worker.commands.served import served
 from worker.config import CONFIG_VARIABLE
 from worker.errors import ConfigurationError
@@ -178,8 +178,11 @@ def read_all(path: Path, source: Candidates, split: str | None) -> list[Training
     path = path.expanduser()
     if source.tasks is not None:
         rows = read_labelled(path, source.tasks, source.only, split=split, left_out=source.left_out)
-        return training_examples(rows, source.tasks)
-    return list(read_examples(path, labels=source.names, split=split, left_out=source.left_out))
+        examples = training_examples(rows, source.tasks)
+    else:
+        examples = list(read_examples(path, labels=source.names, split=split, left_out=source.left_out))
+    check_visible(examples)
+    return examples
 
 
 def _text_of(path: Path) -> str:

@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from model.training.data import ROW_FIELDS, TrainingExample, read_rows, row_text
 from model.training.errors import DataError, check_fields, unknown_name
 from schemas.policy import Task
+from schemas.records import DeadLetterReason
 from worker.policies.compiled import label_set_of
 
 OF_THE_POLICY = ("all_labels", "true_labels", "prompt", "examples")
@@ -63,9 +67,35 @@ def training_examples(rows: Iterable[LabelledText], tasks: Mapping[str, Task]) -
     ]
 
 
+class Located(Protocol):
+    """A text and where it was read."""
+
+    @property
+    def where(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+def check_visible(rows: Iterable[Located]) -> None:
+    """Refuse texts to fit or measure a model on of which the worker makes dead letters. Raises DataError."""
+    from worker.content.codec import has_visible_character
+
+    for row in rows:
+        if not has_visible_character(row.text):
+            reason = f"{DeadLetterReason.TEXT_EMPTY}: the text has no visible character"
+            raise DataError(f"{row.where}: the worker makes a dead letter of this text ({reason}): remove the row")
+
+
 def tasks_of(rows: Iterable[LabelledText]) -> list[str]:
     """The tasks that the rows label, in the order in which they first do."""
     return list(dict.fromkeys(name for row in rows for name in row.labels))
+
+
+def answers_of(rows: Iterable[LabelledText], name: str, task: Task) -> NDArray[np.bool_]:
+    """What is right [texts, labels] of the rows that are labelled for a task."""
+    right = [[label in row.labels[name] for label in task.label_names] for row in rows if name in row.labels]
+    return np.array(right, dtype=bool).reshape(len(right), len(task.label_names))
 
 
 def _labelled(

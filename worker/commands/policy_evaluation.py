@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from model.training.bootstrap import Interval, paired_bootstrap
 from model.training.evaluation import Evaluation, figures, macro_f1
+from schemas.policy import Task
 from schemas.records import DeadLetterReason
 from worker.commands.classifier import flat_scores
-from worker.commands.labelled import LabelledText, tasks_of
+from worker.commands.labelled import LabelledText, answers_of, tasks_of
 from worker.content.text_classifier import Refused, Scored, TextClassifier
 
 
@@ -72,10 +73,9 @@ def decisions(classifier: TextClassifier, rows: Sequence[LabelledText]) -> Itera
     """Every task that the rows label, each text scored once under the whole policy."""
     outcomes = classifier.classify([row.text for row in rows])
     for name in tasks_of(rows):
-        labelled = [
-            (row.labels[name], outcome) for row, outcome in zip(rows, outcomes, strict=True) if name in row.labels
-        ]
-        yield _task_decisions(classifier, name, labelled)
+        of_task = [outcome for row, outcome in zip(rows, outcomes, strict=True) if name in row.labels]
+        task = classifier.policy.policy.tasks[name]
+        yield _task_decisions(name, task, of_task, answers_of(rows, name, task))
 
 
 def macro_f1_difference(first: TaskDecisions, second: TaskDecisions) -> Interval:
@@ -84,23 +84,21 @@ def macro_f1_difference(first: TaskDecisions, second: TaskDecisions) -> Interval
 
 
 def _task_decisions(
-    classifier: TextClassifier, name: str, labelled: Sequence[tuple[tuple[str, ...], Scored | Refused]]
+    name: str, task: Task, outcomes: Sequence[Scored | Refused], truth: NDArray[np.bool_]
 ) -> TaskDecisions:
-    task = classifier.policy.policy.tasks[name]
     labels = task.label_names
-    shape = (len(labelled), len(labels))
     found = TaskDecisions(
         task=name,
         mode=task.mode,
         labels=labels,
-        probabilities=np.zeros(shape),
-        chosen=np.zeros(shape, dtype=bool),
-        truth=np.array([[label in right for label in labels] for right, _ in labelled], dtype=bool).reshape(shape),
-        scored=np.array([isinstance(outcome, Scored) for _, outcome in labelled], dtype=bool),
-        dead_letters=Counter(outcome.reason for _, outcome in labelled if isinstance(outcome, Refused)),
-        truncated=sum(isinstance(outcome, Scored) and outcome.truncated_tokens > 0 for _, outcome in labelled),
+        probabilities=np.zeros(truth.shape),
+        chosen=np.zeros_like(truth),
+        truth=truth,
+        scored=np.array([isinstance(outcome, Scored) for outcome in outcomes], dtype=bool),
+        dead_letters=Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Refused)),
+        truncated=sum(isinstance(outcome, Scored) and outcome.truncated_tokens > 0 for outcome in outcomes),
     )
-    for row, (_, outcome) in enumerate(labelled):
+    for row, outcome in enumerate(outcomes):
         if isinstance(outcome, Scored):
             result = outcome.tasks[name]
             scores = flat_scores(result.scores or {})

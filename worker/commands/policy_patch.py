@@ -11,7 +11,7 @@ from model.training.calibration import CalibrationReport, Goal, Scaling, TaskCal
 from model.training.calibration import calibrate as fit_calibration
 from model.training.errors import DataError
 from schemas.policy import Task
-from worker.commands.labelled import LabelledText, tasks_of
+from worker.commands.labelled import LabelledText, answers_of, tasks_of
 from worker.content.text_classifier import Refused, TextClassifier
 
 
@@ -44,11 +44,8 @@ def calibrate_tasks(classifier: TextClassifier, rows: Sequence[LabelledText], go
     names = [task.name for task in classifier.policy.tasks]
     for name in tasks_of(rows):
         place, task = names.index(name), classifier.policy.policy.tasks[name]
-        labelled = [
-            (row.labels[name], scored[place]) for row, scored in zip(rows, logits, strict=True) if name in row.labels
-        ]
-        truth = np.array([[label in chosen for label in task.label_names] for chosen, _ in labelled], dtype=bool)
-        yield _calibrate_task(name, task, np.array([scores for _, scores in labelled], dtype=float), truth, goal)
+        scored = [texts[place] for row, texts in zip(rows, logits, strict=True) if name in row.labels]
+        yield _calibrate_task(name, task, np.array(scored, dtype=float), answers_of(rows, name, task), goal)
 
 
 def as_it_is(task: Task) -> TaskCalibration:

@@ -33,6 +33,11 @@ _INVISIBLE = r"\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064
 _VISIBLE = re.compile(f"[^{_INVISIBLE}]")
 
 
+def has_visible_character(text: str) -> bool:
+    """False for a text of white space, control characters and invisible marks alone: there is nothing to classify."""
+    return _VISIBLE.search(text) is not None
+
+
 class RecordDecoder:
     """Reads input records as the settings map them."""
 
@@ -87,7 +92,7 @@ class RecordDecoder:
             raise self._too_large(f"the text has {len(value)} bytes")
         text = utf8(value)
         tenant = self._tenant(outside, _NOTHING_INSIDE)
-        if not _VISIBLE.search(text):
+        if not has_visible_character(text):
             raise RecordError(DeadLetterReason.TEXT_EMPTY, "the text has no visible character", tenant)
         payload = orjson.dumps(text) if self._payload == "all" else None
         return DecodedRecord(
@@ -110,7 +115,7 @@ class RecordDecoder:
         for path, content in found:
             if not isinstance(content, str):
                 raise RecordError(DeadLetterReason.TEXT_NOT_A_STRING, f"{path!r} is {kind_of(content)}, not a string")
-        text = self._mapping.separator.join(content for _, content in found if _VISIBLE.search(content))
+        text = self._mapping.separator.join(content for _, content in found if has_visible_character(content))
         if not text:
             raise RecordError(DeadLetterReason.TEXT_EMPTY, "the text has no visible character")
         if len(text) * 4 > self._max_text_bytes and (size := len(text.encode())) > self._max_text_bytes:

@@ -16,6 +16,7 @@ from model.prompt import EncodedText
 from model.scorer import Scorer
 from schemas.policy import TenantPolicy
 from schemas.records import TaskResult
+from schemas.types import MEBIBYTE
 from worker.cli import app
 from worker.content.text_classifier import Scored, TextClassifier
 
@@ -103,5 +104,20 @@ def test_the_default_policy_is_patched_where_it_serves_the_tenant(tmp_path: Path
 def test_a_text_of_which_the_worker_makes_a_dead_letter_is_refused_with_its_line(
     tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
+    document = {"tenants": {"acme": _policy()}}
+    nowhere = tmp_path / "no such model"
     with pytest.raises(AssertionError, match=r"rows\.jsonl:16: the worker makes a dead letter .*text_empty"):
-        _calibrate(tmp_path, tiny_checkpoint, {"tenants": {"acme": _policy()}}, [*TEXTS, ("\u200b", "mixed")])
+        _calibrate(tmp_path, nowhere, document, [*TEXTS, ("\u200b", "mixed")])
+    with pytest.raises(AssertionError, match=r"rows\.jsonl:16: the worker makes a dead letter .*text_too_large"):
+        _calibrate(tmp_path, tiny_checkpoint, document, [*TEXTS, ("x" * (2 * MEBIBYTE), "mixed")])
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"), [(TEXTS[:4], "at least 5 labelled rows"), (TEXTS[:5], "")], ids=["too few", "enough"]
+)
+def test_rows_that_cannot_be_fitted_to_are_refused_before_a_model_is_loaded(
+    tmp_path: Path, texts: list[tuple[str, str]], said: str
+) -> None:
+    nowhere = tmp_path / "no such model"
+    with pytest.raises(AssertionError, match=f"task kind: .*{said}" if said else "no such model"):
+        _calibrate(tmp_path, nowhere, {"tenants": {"acme": _policy()}}, texts)

@@ -123,6 +123,8 @@ def test_rows_are_read_before_a_model_is_looked_for(tmp_path: Path, policies: st
     assert "rows.jsonl:1: field 'labels': unknown label 'Vowels'; did you mean 'vowels'?" in said
     said = _refused("--data", misspelt, "--policy", policies, "-t", "acme", *nowhere)
     assert "unknown label 'Vowels'; did you mean 'letters.vowels'?" in said
+    invisible = _rows(tmp_path, {"text": "\u200b", "labels": ["vowels"]})
+    assert "dead letter of this text (text_empty" in _refused("--data", invisible, "--labels", "vowels", *nowhere)
     unknown = _rows(tmp_path, {"text": "aei", "label": ["vowels"]})
     assert "did you mean 'labels'? Known: text, labels, all_labels" in _refused("--data", unknown, *nowhere)
 
