@@ -73,6 +73,7 @@ class Scorer:
         architecture: `architecture_type` of the checkpoint.
         device, dtype: where and in what the model runs.
         digest: 16 hex digits; equal for equal weights, configuration and tokenizers.
+        threads: CPU threads of one pass.
         max_tokens: longest sequence of the text side; longer texts are cut and say so.
         deviation: largest difference in probability to plain float32 that the start-up check saw.
     """
@@ -81,6 +82,7 @@ class Scorer:
     device: torch.device
     dtype: torch.dtype
     digest: str
+    threads: int
     max_tokens: int
     deviation: float
 
@@ -101,6 +103,7 @@ class Scorer:
         """See `load`; `checkpoint` is left as it is."""
         if threads is not None:
             torch.set_num_threads(threads)
+        self.threads = torch.get_num_threads()
         self.architecture = checkpoint.config.architecture_type
         self.digest = checkpoint.digest
         self.max_tokens = checkpoint.tokenizers.max_tokens

@@ -84,7 +84,11 @@ class ModelSettings(SettingsModel):
     deviation_limit: float = Field(
         default=0.03, gt=0, le=1, description="How far bfloat16 may move a probability of the start-up check."
     )
-    threads: int | None = Field(default=None, ge=1, description="CPU threads of one pass; null: what torch chooses.")
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="CPU threads of one pass; null: as many as affinity and CPU quota allow at once.",
+    )
     max_tokens: int = Field(
         default=1024, ge=16, description="Window: labels, prompt and text together; longer text is cut, and said so."
     )

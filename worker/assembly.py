@@ -20,6 +20,8 @@ from worker.content.dead_letters import DeadLetters
 from worker.content.enrichment import Enrichment
 from worker.device.cost_measurement import CostStore, measure_cost, warm_up
 from worker.device.model import load_model
+from worker.device.openmp import settled
+from worker.device.processors import processors
 from worker.device.thread import Device
 from worker.health.stopping import StopSignal
 from worker.in_flight.backpressure import Backpressure, Load
@@ -66,7 +68,9 @@ async def assemble(settings: Settings, device: Device, recorder: Recorder, stop:
     name_every_broker_error()
     model = await device.run(load_model, settings.model)
     recorder.model_loaded(model)
-    cost_store = CostStore(default_cache_dir() / "cost-models", model, settings.model.threads or os.cpu_count() or 1)
+    found = processors()
+    log.info("processors", found=str(found), threads=model.threads, openmp=settled(os.environ))
+    cost_store = CostStore(default_cache_dir() / "cost-models", model, model.threads, found.usable)
     cost_model = await _cost_model(settings, device, model, cost_store)
     limits = RecordLimits()
     store, watcher = await _policies(settings, _policy_compiler(settings, device, model, cost_model, limits), recorder)

@@ -1,6 +1,7 @@
 """The command line `gliclass-worker`: which commands there are."""
 
 import importlib.metadata
+import os
 from typing import Annotated
 
 import typer
@@ -17,6 +18,8 @@ from worker.commands.kafka import kafka
 from worker.commands.run import run
 from worker.commands.schema import schema
 from worker.commands.train import train
+from worker.device.openmp import settle_openmp
+from worker.device.processors import processors
 
 app = typer.Typer(
     cls=Commands,
@@ -38,6 +41,7 @@ for command in (run, check, demo, init, kafka, classify, schema):
 
 def main() -> None:
     """Entry point of the console script."""
+    settle_openmp(os.environ, processors())
     app()
 
 

@@ -31,7 +31,7 @@ class Material:
     labels: dict[str, list[str]]
     budgets_seconds: dict[str, float]
     texts: list[str]
-    threads: int
+    threads: int | None
 
     def tenant(self, place: int) -> str:
         """Whose the text at this place is; texts repeat after all have been used."""
@@ -44,13 +44,14 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """`kind` is worker, or one of the peers; a worker has a dtype and maybe replicas."""
+    """`kind` is worker, or one of the peers; a worker has a dtype, maybe replicas and variables of its own."""
 
     name: str
     kind: str
     dtype: str = "float32"
     replicas: int = 1
     batch_messages: int = 1
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ class Running:
             model = {"path": str(given.checkpoint), "dtype": system.dtype, "threads": given.threads}
             settings = worker_settings(self._bootstrap_servers, self._topics, policies, model)
             names = [f"worker-{number}" for number in range(system.replicas)]
-            return [start_worker(settings, folder, name, given.threads) for name in names]
+            environment = dict(system.environment)
+            return [start_worker(settings, folder, name, given.threads, environment) for name in names]
         job = folder / "job.json"
         Job(
             self._bootstrap_servers,

@@ -14,6 +14,8 @@ from benchmarks.kafka.stream import StreamTopics
 
 STOP_SECONDS = 40.0
 LOG_CHARACTERS = 2000
+NOTHING_MORE: Mapping[str, str] = {}
+NOT_INHERITED = ("GLICLASS_", "OMP_", "GOMP_", "KMP_")
 
 
 def worker_settings(
@@ -45,20 +47,36 @@ def write_policies(file: Path, labels: Mapping[str, Sequence[str]], budgets_seco
     return file
 
 
-def start_worker(settings: Mapping[str, Any], folder: Path, name: str, threads: int) -> "subprocess.Popen[bytes]":
+def start_worker(
+    settings: Mapping[str, Any],
+    folder: Path,
+    name: str,
+    threads: int | None,
+    environment: Mapping[str, str] = NOTHING_MORE,
+) -> "subprocess.Popen[bytes]":
     """Start a worker process with these settings."""
     config = folder / f"{name}.yaml"
     config.write_text(yaml.safe_dump(dict(settings)))
-    return start_module(["worker.cli", "run", "--config", str(config)], folder, name, threads)
+    return start_module(["worker.cli", "run", "--config", str(config)], folder, name, threads, environment)
 
 
-def start_module(arguments: Sequence[str], folder: Path, name: str, threads: int) -> "subprocess.Popen[bytes]":
-    """Start `python -m` with these arguments; its log is `name`.log in the folder, its cache beside the folder."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GLICLASS_")}
-    environment |= {"XDG_CACHE_HOME": str(folder.parent / "cache"), "OMP_NUM_THREADS": str(threads)}
+def start_module(
+    arguments: Sequence[str],
+    folder: Path,
+    name: str,
+    threads: int | None,
+    environment: Mapping[str, str] = NOTHING_MORE,
+) -> "subprocess.Popen[bytes]":
+    """Start `python -m` with these arguments; its log is `name`.log in the folder, its cache beside the folder.
+
+    `threads`: of OpenMP; None leaves them to the process. `environment` goes last.
+    """
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(NOT_INHERITED)}
+    inherited |= {"XDG_CACHE_HOME": str(folder.parent / "cache")}
+    inherited |= {"OMP_NUM_THREADS": str(threads)} if threads is not None else {}
     with (folder / f"{name}.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", *arguments], stdout=log, stderr=subprocess.STDOUT, env=environment
+            [sys.executable, "-m", *arguments], stdout=log, stderr=subprocess.STDOUT, env=inherited | dict(environment)
         )
 
 

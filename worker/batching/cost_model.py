@@ -43,9 +43,9 @@ class CostStateError(ValueError):
     """A stored cost model that belongs to another model, device, dtype or thread count, or that cannot be read."""
 
 
-def cost_key(model_digest: str, device: str, dtype: str, threads: int) -> str:
+def cost_key(model_digest: str, device: str, dtype: str, processors: str) -> str:
     """What a cost model is valid for. A stored one with another key is measured anew."""
-    return f"{model_digest}/{device}/{dtype}/{threads}"
+    return f"{model_digest}/{device}/{dtype}/{processors}"
 
 
 def calibration_lengths(max_batch_tokens: int, max_sequence_tokens: int) -> list[list[int]]:

@@ -1,7 +1,6 @@
 """The demo from end to end: Kafka, model, worker processes, generator, observer, view, and the verdict."""
 
 import asyncio
-import os
 import signal
 import tempfile
 import time
@@ -29,6 +28,7 @@ from worker.demo.summary import Summary, summary_table, write_report
 from worker.demo.tally import Tally
 from worker.demo.topics import Topics, create_topics, delete_topics
 from worker.demo.workers import WorkerProcessError, Workers
+from worker.device.processors import processors
 from worker.errors import ExitStatus, WorkerError
 
 _READY_SECONDS = 180.0
@@ -113,7 +113,7 @@ class _Demo:
             policies=policies,
             model=self._options.model,
             # One core is for Kafka, generator and view: a pass whose threads wait for each other is far slower.
-            threads=max(1, ((os.cpu_count() or 1) - 1) // self._options.replicas),
+            threads=max(1, (processors().threads - 1) // self._options.replicas),
         )
 
     async def _stream(self, workers: Workers) -> str | None:

@@ -61,8 +61,9 @@ def warm_up(model: Scorer) -> None:
 class CostStore:
     """The cost model of one model on one device, kept in a file: a restart starts calibrated."""
 
-    def __init__(self, folder: Path, model: Scorer, threads: int) -> None:
-        self._key = cost_key(model.digest, str(model.device), model.dtype_name, threads)
+    def __init__(self, folder: Path, model: Scorer, threads: int, usable: float) -> None:
+        """`threads` of one pass on `usable` processors' worth of time."""
+        self._key = cost_key(model.digest, str(model.device), model.dtype_name, f"{threads} on {usable:g}")
         self._file = folder / f"{hashlib.sha256(self._key.encode()).hexdigest()[:16]}.json"
 
     def load(self) -> CostModel | None:

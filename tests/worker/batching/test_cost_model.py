@@ -144,7 +144,7 @@ def test_a_restart_starts_calibrated():
     for _ in range(300):
         tokens = source.randrange(500, 9000)
         model.learn(tokens, tokens * 60, 1.2 * true_seconds(tokens, tokens * 60))
-    key = cost_key("abc", "cpu", "float32", 2)
+    key = cost_key("abc", "cpu", "float32", "2 on 2")
     restored = CostModel.from_dict(json.loads(json.dumps(model.to_dict(key))), key)
     assert restored.calibrated
     for size in ((100, 6000), (5000, 300_000), (16384, 16384 * 512)):
@@ -152,10 +152,17 @@ def test_a_restart_starts_calibrated():
     assert restored.residual_quantile == model.residual_quantile
 
 
-@pytest.mark.parametrize("other", [("abd", "cpu", "float32", 2), ("abc", "cuda:0", "float32", 2)])
-def test_a_model_of_another_checkpoint_or_device_is_refused(other: tuple[str, str, str, int]):
-    state = CostModel(calibration()).to_dict(cost_key("abc", "cpu", "float32", 2))
-    with pytest.raises(CostStateError, match="is for 'abc/cpu/float32/2'"):
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("abd", "cpu", "float32", "2 on 2"),
+        ("abc", "cuda:0", "float32", "2 on 2"),
+        ("abc", "cpu", "float32", "2 on 0.5"),
+    ],
+)
+def test_a_model_of_another_checkpoint_or_device_is_refused(other: tuple[str, str, str, str]):
+    state = CostModel(calibration()).to_dict(cost_key("abc", "cpu", "float32", "2 on 2"))
+    with pytest.raises(CostStateError, match="is for 'abc/cpu/float32/2 on 2'"):
         CostModel.from_dict(state, cost_key(*other))
 
 

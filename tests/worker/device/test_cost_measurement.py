@@ -66,20 +66,21 @@ def test_the_squares_of_a_text_are_those_of_its_sequences():
 
 
 def test_a_stored_model_comes_back_for_the_same_device_only(scorer: Scorer, tmp_path: Path):
-    store = CostStore(tmp_path / "cost-models", scorer, threads=2)
+    store = CostStore(tmp_path / "cost-models", scorer, threads=2, usable=2)
     assert store.load() is None
     store.save(CostModel([CostSample(100, 6400, 0.01), CostSample(1000, 64000, 0.05)]))
     found = store.load()
     assert found is not None
     assert found.calibrated
-    assert CostStore(tmp_path / "cost-models", scorer, threads=1).load() is None
+    assert CostStore(tmp_path / "cost-models", scorer, threads=1, usable=2).load() is None
+    assert CostStore(tmp_path / "cost-models", scorer, threads=2, usable=0.5).load() is None
 
 
 def test_a_damaged_file_costs_a_calibration_and_a_folder_that_cannot_be_written_nothing(scorer: Scorer, tmp_path: Path):
-    store = CostStore(tmp_path, scorer, threads=1)
+    store = CostStore(tmp_path, scorer, threads=1, usable=2)
     store.save(CostModel())
     (file,) = tmp_path.iterdir()
     file.write_text("{")
     assert store.load() is None
     (tmp_path / "taken").write_text("")
-    CostStore(tmp_path / "taken", scorer, threads=1).save(CostModel())
+    CostStore(tmp_path / "taken", scorer, threads=1, usable=2).save(CostModel())
