@@ -5,6 +5,7 @@ import gc
 import importlib.metadata
 import socket
 import sys
+import uuid
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -63,7 +64,7 @@ async def _run(settings: Settings, stop: StopSignal) -> None:
         otlp_exporter(endpoint) if endpoint else None,
         sample_ratio=settings.telemetry.trace_sampling_ratio,
         consumer_group=settings.kafka.group_id,
-        instance_id=socket.gethostname(),
+        instance_id=instance_id(),
         version=version,
     )
     recorder = Recorder(
@@ -90,6 +91,11 @@ async def _run(settings: Settings, stop: StopSignal) -> None:
         device.close()
         await tracing.stop(FLUSH_SECONDS)
         await admin.stop(FLUSH_SECONDS)
+
+
+def instance_id() -> str:
+    """Tells this process from every other, on one host too, as `service.instance.id` must."""
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}"
 
 
 async def _ended_or(assembling: "asyncio.Task[Assembled]", stop: StopSignal) -> None:

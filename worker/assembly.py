@@ -3,11 +3,13 @@
 import os
 import time
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from model.errors import ModelError
 from model.scorer import Scorer
 from model.starter import default_cache_dir
 from schemas.settings import PUBLISH_TIMEOUTS, Settings
@@ -70,7 +72,7 @@ async def assemble(settings: Settings, device: Device, recorder: Recorder, stop:
     recorder.model_loaded(model)
     found = processors()
     log.info("processors", found=str(found), threads=model.threads, openmp=settled(os.environ))
-    cost_store = CostStore(default_cache_dir() / "cost-models", model, model.threads, found.usable)
+    cost_store = CostStore(_cost_folder(), model, model.threads, found.usable)
     cost_model = await _cost_model(settings, device, model, cost_store)
     limits = RecordLimits()
     store, watcher = await _policies(settings, _policy_compiler(settings, device, model, cost_model, limits), recorder)
@@ -97,6 +99,15 @@ async def assemble(settings: Settings, device: Device, recorder: Recorder, stop:
         stop=stop,
     )
     return Assembled(pipeline, cost_store, cost_model)
+
+
+def _cost_folder() -> Path | None:
+    """Where cost models are kept; None where this user has no place for them, which costs each start a measurement."""
+    try:
+        return default_cache_dir() / "cost-models"
+    except (ModelError, OSError) as error:
+        log.warning("no cost model is kept", reason=str(error))
+        return None
 
 
 def _batcher(settings: Settings, cost_model: CostModel) -> Batcher[Message]:

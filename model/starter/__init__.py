@@ -4,9 +4,12 @@ import fcntl
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+
+from model.errors import ModelError
 
 VERSION = 1
 """Counts changes of how the folder is built; another version is another folder."""
@@ -34,7 +37,14 @@ def build_starter(cache_dir: Path | None = None, on_progress: Callable[[str], No
     from model.starter.space import Space
     from model.starter.towers import fetch_tower
 
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        (root / ".starter.lock").touch()
+    except OSError as error:
+        raise ModelError(
+            f"{root}: cannot be written ({error.strerror}), so the starter cannot be built: set XDG_CACHE_HOME to a "
+            "folder that can, or name a checkpoint"
+        ) from error
     with (root / ".starter.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.is_dir():
@@ -61,5 +71,25 @@ def checkpoint_or_starter(name: str | None, on_progress: Callable[[str], None] |
 
 
 def default_cache_dir() -> Path:
-    """$XDG_CACHE_HOME/gliclass-worker, or ~/.cache/gliclass-worker."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gliclass-worker"
+    """$XDG_CACHE_HOME/gliclass-worker, or ~/.cache/gliclass-worker; in the temporary folder for a user without home.
+
+    Raises:
+        ModelError: there is no home, and somebody else's folder is where ours would be.
+    """
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "gliclass-worker"
+    try:
+        return Path.home() / ".cache" / "gliclass-worker"
+    except RuntimeError:
+        return _without_home()
+
+
+def _without_home() -> Path:
+    """A folder of this user alone: what lies in the cache is loaded again."""
+    folder = Path(tempfile.gettempdir()) / f"gliclass-worker-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise ModelError(
+            f"no home folder, and {folder} is somebody else's: set XDG_CACHE_HOME to a folder of this user"
+        )
+    return folder

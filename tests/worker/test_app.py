@@ -1,9 +1,11 @@
+import socket
+
 import pytest
 from aiokafka.errors import KafkaError
 from structlog.testing import capture_logs
 
 from model.errors import CheckpointError
-from worker.app import _log_ends
+from worker.app import _log_ends, instance_id
 from worker.errors import DeviceError, FloodError, PolicyError
 
 
@@ -28,3 +30,9 @@ def test_what_nobody_foresaw_is_raised_with_its_stack():
         _log_ends(BaseExceptionGroup("worker", [FloodError("a flood"), ZeroDivisionError("oops")]))
     assert raised.group_contains(ZeroDivisionError)
     assert not raised.group_contains(FloodError)
+
+
+def test_every_process_has_an_instance_id_of_its_own():
+    first, second = instance_id(), instance_id()
+    assert first != second
+    assert first.startswith(f"{socket.gethostname()}-")

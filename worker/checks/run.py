@@ -8,6 +8,7 @@ from model.scorer import Scorer
 from schemas.policy import PolicyFile
 from schemas.settings import Settings
 from worker.checks.kafka import check_kafka
+from worker.checks.machine import check_machine
 from worker.checks.result import CheckResult, Outcome
 from worker.config import load_policies, load_settings
 from worker.device.model import load_model
@@ -20,7 +21,7 @@ CONFIGURATION, POLICIES, MODEL, LABEL_SETS = "configuration", "policies", "model
 
 
 async def run_checks(config: Path | None) -> AsyncIterator[CheckResult]:
-    """Each result as soon as it is known: settings, policies, brokers and topics, model, label sets.
+    """Each result as soon as it is known: settings, policies, machine, brokers and topics, model, label sets.
 
     Loads the model, which the first time may fetch it; everything else ends within seconds. Never raises for what it
     checks.
@@ -44,6 +45,8 @@ async def run_checks(config: Path | None) -> AsyncIterator[CheckResult]:
         for path, message in lint_policies(policies):
             yield CheckResult(POLICIES, Outcome.WARNING, f"{path}: {message}")
 
+    async for result in check_machine(settings):
+        yield result
     async for result in check_kafka(settings, _route_topics(policies)):
         yield result
     async for result in _check_model(settings, policies):

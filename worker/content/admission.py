@@ -55,7 +55,10 @@ class Admission:
         try:
             decoded = self._decoder.decode(record.key, record.value, record.headers)
         except RecordError as error:
+            if error.tenant is not None:
+                trace.belongs_to(error.tenant)
             return self._dead_letters.of(record, error.reason, error.detail, trace, tenant=error.tenant)
+        trace.belongs_to(decoded.tenant)
         policy = self._policy_of(decoded.tenant)
         if policy is None:
             detail = "no policy for this tenant, and no default policy"

@@ -61,13 +61,16 @@ def warm_up(model: Scorer) -> None:
 class CostStore:
     """The cost model of one model on one device, kept in a file: a restart starts calibrated."""
 
-    def __init__(self, folder: Path, model: Scorer, threads: int, usable: float) -> None:
-        """`threads` of one pass on `usable` processors' worth of time."""
+    def __init__(self, folder: Path | None, model: Scorer, threads: int, usable: float) -> None:
+        """`threads` of one pass on `usable` processors' worth of time. Without a folder nothing is kept."""
         self._key = cost_key(model.digest, str(model.device), model.dtype_name, f"{threads} on {usable:g}")
-        self._file = folder / f"{hashlib.sha256(self._key.encode()).hexdigest()[:16]}.json"
+        name = f"{hashlib.sha256(self._key.encode()).hexdigest()[:16]}.json"
+        self._file = folder / name if folder is not None else None
 
     def load(self) -> CostModel | None:
         """The stored model, or None where there is none that can be used."""
+        if self._file is None:
+            return None
         try:
             return CostModel.from_dict(json.loads(self._file.read_bytes()), self._key)
         except FileNotFoundError:
@@ -78,6 +81,8 @@ class CostStore:
 
     def save(self, model: CostModel) -> None:
         """Write the model; a folder that cannot be written costs the next start a calibration, nothing else."""
+        if self._file is None:
+            return
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._file.with_suffix(f".{os.getpid()}")

@@ -1,4 +1,4 @@
-"""How many threads one pass has and how they wait for each other: settled before torch loads OpenMP, which looks once."""
+"""How many threads a pass has and how they wait for each other: settled before torch loads OpenMP, which looks once."""
 
 from collections.abc import Mapping, MutableMapping
 

@@ -84,7 +84,7 @@ class AdminServer:
 
     async def start(self) -> None:
         """Listen. Raises AdminError when the address cannot be taken, naming it and the reason."""
-        listener = self._listen()
+        listener = listen(self._host, self._port)
         self._port = listener.getsockname()[1]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="admin")
         deadline = time.monotonic() + _START_SECONDS
@@ -109,25 +109,27 @@ class AdminServer:
         if not serving.cancelled() and (error := serving.exception()) is not None:
             raise error
 
-    def _listen(self) -> socket.socket:
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            listener = socket.socket(family, kind, protocol)
-        except OSError as error:
-            raise AdminError(f"admin: cannot listen on {self._host}: {error}; set admin.host") from error
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except OSError as error:
-            listener.close()
-            raise AdminError(
-                f"admin: cannot listen on {self._host}:{self._port}: {error.strerror}; "
-                "set admin.port to a free port (0 takes any)"
-            ) from error
-        listener.setblocking(False)
-        return listener
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that is bound to the address. Raises AdminError, naming the setting."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise AdminError(f"admin: cannot listen on {host}: {error}; set admin.host") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise AdminError(
+            f"admin: cannot listen on {host}:{port}: {error.strerror}; set admin.port to a free port (0 takes any)"
+        ) from error
+    listener.setblocking(False)
+    return listener
 
 
 class _Server(uvicorn.Server):

@@ -11,7 +11,13 @@ from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.resources import (
+    SERVICE_INSTANCE_ID,
+    SERVICE_NAME,
+    SERVICE_VERSION,
+    OTELResourceDetector,
+    Resource,
+)
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
@@ -26,6 +32,8 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 MAX_LINKS = 128
 """Messages a batch span links to, at most; the OpenTelemetry SDK's own limit."""
+
+TENANT = "gliclass.tenant"
 
 _MAX_HEADER_BYTES = 512
 _W3C = TraceContextTextMapPropagator()
@@ -61,6 +69,11 @@ class MessageTrace:
     @property
     def span(self) -> Span:
         return self._span
+
+    def belongs_to(self, tenant: str) -> None:
+        """Whose message it is, once that is known."""
+        if self._span.is_recording():
+            self._span.set_attribute(TENANT, tenant)
 
     def headers(self) -> list[tuple[str, bytes]]:
         """The headers that carry this span's context to whoever reads the output record; none when not traced."""
@@ -141,9 +154,9 @@ class Tracing:
         self._attributes = {"messaging.system": "kafka", "messaging.consumer.group.name": consumer_group}
         if exporter is None:
             return
-        resource = Resource.create(
-            {SERVICE_NAME: "gliclass-worker", SERVICE_INSTANCE_ID: instance_id, SERVICE_VERSION: version}
-        )
+        ours = {SERVICE_NAME: "gliclass-worker", SERVICE_INSTANCE_ID: instance_id, SERVICE_VERSION: version}
+        # What OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say goes before it.
+        resource = Resource.create(ours | dict(OTELResourceDetector().detect().attributes))
         self._processor = BatchSpanProcessor(exporter)
         by_message = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(sample_ratio)), resource=resource, shutdown_on_exit=False

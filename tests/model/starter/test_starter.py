@@ -1,4 +1,6 @@
 import dataclasses
+import os
+import stat
 import subprocess
 import sys
 from importlib.resources import files
@@ -163,3 +165,35 @@ def test_the_command_prints_the_folder(cache: Path, starter: Path) -> None:
     )
     assert Path(finished.stdout.strip()).resolve() == starter.resolve()
     assert finished.stderr == ""
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A user without HOME and without an entry in the passwd file; the temporary folder."""
+
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_user_without_a_home_has_a_private_cache_in_the_temporary_folder(homeless: Path) -> None:
+    folder = default_cache_dir()
+    assert folder == homeless / f"gliclass-worker-{os.getuid()}"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert default_cache_dir() == folder
+
+
+def test_somebody_elses_folder_is_no_cache(homeless: Path) -> None:
+    (homeless / f"gliclass-worker-{os.getuid()}").symlink_to(homeless)
+    with pytest.raises(ModelError, match="somebody else's: set XDG_CACHE_HOME"):
+        default_cache_dir()
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match=r"file/cache: cannot be written .*: set XDG_CACHE_HOME"):
+        build_starter(tmp_path / "file" / "cache")

@@ -31,6 +31,7 @@ class Folder:
             "input": {"topics": ["messages"]},
             "output": {"topic": "classified", "dead_letter_topic": "dead"},
             "policies": {"file": str(self.policies)},
+            "admin": {"port": 0},
             "model": {"path": str(self.checkpoint), "device": "cpu", "dtype": "float32"},
             **groups,
         }
@@ -67,6 +68,9 @@ async def test_every_part_is_checked_although_another_failed(folder: Folder) -> 
     assert outcomes == {
         "configuration": Outcome.OK,
         "policies": Outcome.FAILED,
+        "processors": Outcome.OK,
+        "admin port": Outcome.OK,
+        "cache": Outcome.OK,
         "Kafka connection": Outcome.FAILED,
         "model": Outcome.FAILED,
         "label sets": Outcome.SKIPPED,

@@ -84,3 +84,9 @@ def test_a_damaged_file_costs_a_calibration_and_a_folder_that_cannot_be_written_
     assert store.load() is None
     (tmp_path / "taken").write_text("")
     CostStore(tmp_path / "taken", scorer, threads=1, usable=2).save(CostModel())
+
+
+def test_without_a_folder_nothing_is_kept_and_nothing_fails(scorer: Scorer):
+    store = CostStore(None, scorer, threads=1, usable=1)
+    store.save(CostModel())
+    assert store.load() is None

@@ -40,7 +40,6 @@ def tree(root: Path, cgroups: str, files: dict[str, str]) -> Path:
                          "unified/cpu.max": "90000 100000\n"}, 0.3),
         ("0::/\n", {"cpu.max": ""}, None),
         ("0::/\n", {"cpu.max": "50000 0\n"}, None),
-        ("nonsense\n", {"cpu.max": "50000 100000\n"}, None),
     ],
 )  # fmt: skip
 def test_the_tightest_quota_of_any_cgroup_around_the_process_counts(

@@ -279,3 +279,30 @@ async def test_spans_reach_a_collector_over_otlp() -> None:
     assert attributes(span)["messaging.kafka.offset"] == 42
     assert [event.name for event in span.events] == ["admit"]
     assert collector.resource_attributes["service.name"] == "gliclass-worker"
+
+
+async def test_a_span_says_whose_message_it_is() -> None:
+    exporter = InMemorySpanExporter()
+    tracing = tracing_into(exporter)
+    message = tracing.start_message([SAMPLED], "tickets", 0, 0)
+    message.belongs_to("shop")
+    message.finish()
+    span = (await spans_of(tracing, exporter))["process tickets"]
+    assert span.attributes is not None
+    assert span.attributes["gliclass.tenant"] == "shop"
+    NOT_TRACED.belongs_to("shop")
+
+
+async def test_what_the_standard_variables_say_of_this_process_goes_before_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=pod-7,team=moderation")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "moderation-worker")
+    exporter = InMemorySpanExporter()
+    tracing = tracing_into(exporter)
+    tracing.start_message([SAMPLED], "tickets", 0, 0).finish()
+    attributes = (await spans_of(tracing, exporter))["process tickets"].resource.attributes
+    assert attributes["service.instance.id"] == "pod-7"
+    assert attributes["service.name"] == "moderation-worker"
+    assert attributes["team"] == "moderation"
+    assert attributes["service.version"] == "1.2.3"
