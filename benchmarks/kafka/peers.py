@@ -40,7 +40,7 @@ class Job:
     checkpoint: str
     labels: dict[str, list[str]]
     batch_messages: int
-    threads: int
+    threads: int | None
 
     def write(self, file: Path) -> None:
         file.write_text(json.dumps(asdict(self)))
