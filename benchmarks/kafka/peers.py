@@ -49,8 +49,9 @@ class Job:
 class Classifier:
     """The `gliclass` pipeline as its documentation shows it, with a label set per text."""
 
-    def __init__(self, checkpoint: str, threads: int) -> None:
-        torch.set_num_threads(threads)
+    def __init__(self, checkpoint: str, threads: int | None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
         logging.getLogger("transformers").setLevel(logging.ERROR)
         with contextlib.redirect_stderr(io.StringIO()):
             import gliclass
