@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from model.scorer import Scorer
 from model.training.bootstrap import paired_bootstrap
 from model.training.data import TrainingExample
 from model.training.evaluation import Evaluation, choose, macro_f1, sigmoid, softmax
@@ -64,8 +63,8 @@ def report_policy(served: Served, rows: Sequence[LabelledText], compare: str | N
 
     Raises ModelError, PolicyError.
     """
-    first = _decided(served, served.model, rows)
-    second = _decided(served, _other(served.model, compare), rows) if compare is not None else None
+    measured, first = _decided(served, served.model, rows)
+    second = _decided(served, _other(served.model, compare), rows)[1] if compare is not None else None
     console = terminal()
     tasks: dict[str, Any] = {}
     for place, task in enumerate(first):
@@ -78,12 +77,17 @@ def report_policy(served: Served, rows: Sequence[LabelledText], compare: str | N
             console.print(comparison_table(figures, second[place].figures, interval))
             tasks[task.task] |= {"compared": second[place].as_json(), "macro_f1_difference": asdict(interval)}
     last = first[-1]
-    return {"tenant": served.tenant, "tasks": tasks}, _drawing(last.figures, last.labels)
+    return {"tenant": served.tenant, **measured, "tasks": tasks}, _drawing(last.figures, last.labels)
 
 
-def _decided(served: Served, settings: ModelSettings, rows: Sequence[LabelledText]) -> list[TaskDecisions]:
-    scorer: Scorer = load_model_aloud(settings)
-    return list(decisions(classifier_of(served, scorer), rows))
+def _decided(
+    served: Served, settings: ModelSettings, rows: Sequence[LabelledText]
+) -> tuple[dict[str, str], list[TaskDecisions]]:
+    """What was measured, as output records name it, and what it decided."""
+    scorer = load_model_aloud(settings)
+    classifier = classifier_of(served, scorer)
+    measured = {"policy_version": classifier.policy.version, "model_digest": scorer.digest}
+    return measured, list(decisions(classifier, rows))
 
 
 def _told(task: TaskDecisions) -> dict[str, str]:

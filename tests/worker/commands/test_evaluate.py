@@ -73,6 +73,7 @@ def test_a_policy_is_measured_on_what_the_worker_decides(
         right += chosen == ([label] if label else [])
         none += not chosen
     assert written["texts"] == 6
+    assert json.loads(report.read_text())["model_digest"] == scorer.digest
     assert written["accuracy"] == pytest.approx(right / 6)
     assert written["none"]["said"] == none + 1
     assert written["dead_letters"] == {"text_empty": 1}
