@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import logging
 import math
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +23,13 @@ from model.files import write_safetensors
 from model.gliclass import GliclassModel
 from model.tokenizer import EXAMPLE_MARKER, LABEL_MARKER, SEPARATOR_MARKER, PieceTokenizer
 
+logger = logging.getLogger(__name__)
+
 WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
 LABEL_TOKENIZER_FOLDER = "label_tokenizer"
 CHECKPOINT_PATTERNS = ["*.json", "*.safetensors", "*.model", "*.txt"]
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 VOLATILE_CONFIG_FIELDS = ("_name_or_path", "dtype", "encoder_model_name", "label_model_name", "transformers_version")
 IGNORED_WEIGHTS = ("position_ids", "position_embeddings")
 """Buffers that some transformers versions stored; nothing reads them from a file."""
@@ -66,7 +71,7 @@ def load_checkpoint(path: str | Path, *, max_tokens: int = 1024, revision: str |
     files = _weight_files(folder)
     _load_weights(model, files)
     text = PieceTokenizer.read(folder)
-    labels = _label_tokenizer(folder, config) if model.architecture.has_label_tower else text
+    labels = _label_tokenizer(folder, config, revision) if model.architecture.has_label_tower else text
     _require_markers(folder, config, text, model.architecture.markers)
     _require_rows(folder, text, config.vocab_size, "vocab_size")
     if config.label_model_config is not None and labels is not text:
@@ -108,7 +113,7 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def _folder(path: str | Path, revision: str | None) -> Path:
-    folder = Path(path)
+    folder = _home_expanded(path)
     if folder.is_dir():
         return folder
     if folder.exists() or str(path).startswith(("/", ".", "~")):
@@ -119,6 +124,13 @@ def _folder(path: str | Path, revision: str | None) -> Path:
         return Path(snapshot_download(str(path), revision=revision, allow_patterns=CHECKPOINT_PATTERNS))
     except Exception as error:  # the hub client has no common base for its errors
         raise CheckpointError(f"{path}: no such folder, and the hub gave none: {error}") from error
+
+
+def _home_expanded(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: {error}; write the whole path") from None
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -188,19 +200,39 @@ def _tied_groups(model: nn.Module) -> list[tuple[list[str], Tensor]]:
     return list(groups.values())
 
 
-def _label_tokenizer(folder: Path, config: GliclassConfig) -> PieceTokenizer:
+def _label_tokenizer(folder: Path, config: GliclassConfig, revision: str | None) -> PieceTokenizer:
     """From the checkpoint's own folder, or from where `label_model_name` points, as the reference does."""
     name = config.label_model_name or ""
-    for candidate in (folder / LABEL_TOKENIZER_FOLDER, Path(name), folder / name):
+    named = _home_expanded(name)
+    for candidate in (folder / LABEL_TOKENIZER_FOLDER, named, folder / name):
         if name and (candidate / "tokenizer_config.json").is_file():
             return PieceTokenizer.read(candidate)
+    if HUB_ID.fullmatch(name) and not named.is_dir():
+        _require_unpinned(folder, name, revision)
     try:
-        return PieceTokenizer.read(Path(name))
+        return PieceTokenizer.read(named)
     except CheckpointError as error:
         raise CheckpointError(
             f"{folder / CONFIG_FILE}: label_model_name {name!r} leads to no tokenizer; put the label tower's "
             f"tokenizer into {folder / LABEL_TOKENIZER_FOLDER} ({error})"
         ) from error
+
+
+def _require_unpinned(folder: Path, name: str, revision: str | None) -> None:
+    """A label tower's tokenizer in a repository of its own: `revision` cannot name a commit of both."""
+    if revision is not None:
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE}: label_model_name {name!r} is another repository of the hub, which the revision "
+            f"{revision!r} does not pin, so that a push there would change decisions; pin both in one folder: download "
+            f"the checkpoint (hf download … --revision {revision} --local-dir FOLDER), put the tokenizer files of "
+            f"{name} into FOLDER/{LABEL_TOKENIZER_FOLDER}, and give FOLDER without a revision"
+        )
+    logger.warning(
+        "the label tower's tokenizer is read from %s as it is on the hub today; put it into the folder %s of the "
+        "checkpoint, or a push there changes decisions",
+        name,
+        LABEL_TOKENIZER_FOLDER,
+    )
 
 
 def _require_markers(folder: Path, config: GliclassConfig, tokenizer: PieceTokenizer, markers: Sequence[str]) -> None:

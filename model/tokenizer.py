@@ -19,6 +19,7 @@ LABEL_MARKER = "<<LABEL>>"
 SEPARATOR_MARKER = "<<SEP>>"
 EXAMPLE_MARKER = "<<EXAMPLE>>"
 MARKERS = (LABEL_MARKER, SEPARATOR_MARKER, EXAMPLE_MARKER)
+MIN_VOCABULARY = 16
 NOTHING: TokenIds = np.zeros(0, dtype=np.int64)
 
 
@@ -75,12 +76,18 @@ class PieceTokenizer:
         try:
             loaded = AutoTokenizer.from_pretrained(str(folder), revision=revision or "main")
         except Exception as error:  # transformers raises whatever its readers raise
-            raise CheckpointError(f"{folder}: the tokenizer cannot be loaded: {error}") from error
+            raise CheckpointError(
+                _unconverted(folder) or f"{folder}: the tokenizer cannot be loaded: {error}"
+            ) from error
         finally:
             configuration_logger.setLevel(level)
-        if not isinstance(loaded, PreTrainedTokenizerFast):
-            raise CheckpointError(f"{folder}: no tokenizer.json; save the tokenizer again in its fast form")
-        return cls(loaded.backend_tokenizer)
+        # Where a folder lacks the file of a vocabulary, some classes of transformers make one of four tokens.
+        fast = loaded.backend_tokenizer if isinstance(loaded, PreTrainedTokenizerFast) else None
+        if fast is None or fast.get_vocab_size(with_added_tokens=False) < MIN_VOCABULARY:
+            raise CheckpointError(
+                _unconverted(folder) or f"{folder}: no tokenizer.json; save the tokenizer again in its fast form"
+            )
+        return cls(fast)
 
     @property
     def largest_id(self) -> int:
@@ -115,6 +122,19 @@ class PieceTokenizer:
     def sequence(self, *pieces: TokenIds) -> TokenIds:
         """Pieces as one sequence, between the special tokens."""
         return np.concatenate([self.prefix, *pieces, self.suffix])
+
+
+def _unconverted(folder: Path) -> str | None:
+    """What to do with a folder that holds a tokenizer in the form of SentencePiece or tiktoken alone."""
+    others = [path for suffix in ("*.model", "*.tiktoken") for path in sorted(folder.glob(suffix))]
+    if not others or (folder / "tokenizer.json").is_file():
+        return None
+    call = f"AutoTokenizer.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r})"
+    return (
+        f"{folder}: the tokenizer is there as {others[0].name} only, without tokenizer.json; convert it once, on a "
+        "machine with the packages transformers, sentencepiece, protobuf and tiktoken: "
+        f'python -c "from transformers import AutoTokenizer; {call}"'
+    )
 
 
 def _unlimited(backend: Tokenizer) -> Tokenizer:

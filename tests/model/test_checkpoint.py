@@ -10,9 +10,11 @@ import torch
 from gliclass import GLiClassModel
 from safetensors.torch import load_file, save_file
 from support.reference import Reference, tiny_bert, wordpiece_tokenizer, write_reference
+from tokenizers import normalizers
 
 from model import CheckpointError, LabelSet, Scorer
 from model.checkpoint import WEIGHTS_FILE, WEIGHTS_INDEX_FILE, load_checkpoint, save_checkpoint
+from model.tokenizer import PieceTokenizer
 
 LABELS = LabelSet(("a", "b c"))
 
@@ -195,6 +197,43 @@ def test_a_label_tokenizer_that_is_nowhere_is_refused(tmp_path: Path, monkeypatc
     edit_config(folder, label_model_name="/nowhere/at/all")
     with pytest.raises(CheckpointError, match="leads to no tokenizer; put the label tower's tokenizer into"):
         load_checkpoint(folder)
+
+
+def test_a_revision_that_cannot_pin_the_label_tower_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_reference(tmp_path / "bi", label_encoder=tiny_bert(), architecture_type="bi-encoder")
+    edit_config(folder, label_model_name="someone/label-tower")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder))
+    with pytest.raises(CheckpointError, match="label_model_name 'someone/label-tower' is another repository") as caught:
+        load_checkpoint("someone/checkpoint", revision="abc123")
+    assert "--revision abc123" in str(caught.value)
+    assert "FOLDER/label_tokenizer" in str(caught.value)
+    wordpiece_tokenizer().save_pretrained(folder / "label_tokenizer")
+    assert load_checkpoint("someone/checkpoint", revision="abc123").folder == folder
+
+
+def test_a_label_tower_that_is_not_pinned_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_reference(tmp_path / "bi", label_encoder=tiny_bert(), architecture_type="bi-encoder")
+    edit_config(folder, label_model_name="someone/label-tower")
+    on_the_hub = wordpiece_tokenizer()
+    on_the_hub.save_pretrained(tmp_path / "hub")
+    read = PieceTokenizer.read
+    hub = {Path("someone/label-tower"): tmp_path / "hub"}
+    monkeypatch.setattr(PieceTokenizer, "read", lambda path: read(hub.get(path) or path))
+    before = load_checkpoint(folder).digest
+    assert "someone/label-tower as it is on the hub today" in caplog.text
+    # A push to the label tower's repository is another digest in every result.
+    on_the_hub.backend_tokenizer.normalizer = normalizers.Lowercase()  # pyright: ignore[reportAttributeAccessIssue]
+    on_the_hub.save_pretrained(tmp_path / "hub")
+    assert load_checkpoint(folder).digest != before
+
+
+def test_a_home_folder_is_expanded(uni_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(uni_encoder.parent))
+    assert load_checkpoint(f"~/{uni_encoder.name}").folder == uni_encoder
+    with pytest.raises(CheckpointError, match="write the whole path"):
+        load_checkpoint("~nobody-of-this-name/checkpoint")
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "./nowhere"])

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,36 @@ def test_a_tokenizer_without_markers_reads_them_as_text() -> None:
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="the tokenizer cannot be loaded"):
+        PieceTokenizer.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "tokenizer_class"),
+    [
+        ("spiece.model", "T5Tokenizer"),
+        ("sentencepiece.bpe.model", "XLMRobertaTokenizer"),
+        ("spm.model", "DebertaV2Tokenizer"),
+        ("tokenizer.model", "LlamaTokenizer"),
+        # Files that the class does not look for: it makes an empty vocabulary and says nothing.
+        ("sentencepiece.bpe.model", "T5Tokenizer"),
+        ("qwen.tiktoken", "T5Tokenizer"),
+    ],
+)
+def test_a_folder_with_another_form_of_tokenizer_is_told_how_to_convert_it(
+    tmp_path: Path, name: str, tokenizer_class: str
+) -> None:
+    (tmp_path / name).write_bytes(b"\x0a\x0b")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": tokenizer_class}))
+    with pytest.raises(
+        CheckpointError, match=f"there as {name} only, without tokenizer.json; convert it once"
+    ) as caught:
+        PieceTokenizer.read(tmp_path)
+    assert f"AutoTokenizer.from_pretrained('{tmp_path}').save_pretrained('{tmp_path}')" in str(caught.value)
+
+
+def test_a_folder_without_any_vocabulary_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer"}')
+    with pytest.raises(CheckpointError, match=r"no tokenizer\.json"):
         PieceTokenizer.read(tmp_path)
 
 
