@@ -63,7 +63,11 @@ def train(
         ),
     ] = None,
     dev: Annotated[
-        Path | None, typer.Option(help="Development data (of a folder its test rows): the best weights on it are kept.")
+        Path | None,
+        typer.Option(
+            help="Development data (of a folder its test rows): the best weights on it, by macro-F1 over the labels "
+            "that some text of it has, are kept."
+        ),
     ] = None,
     labels: LabelsOption = None,
     labels_file: LabelsFileOption = None,
