@@ -1,8 +1,8 @@
 """`python -m benchmarks.zero_shot --data DIR`: how well a checkpoint classifies sets it has never seen.
 
 DIR holds folders with meta.json and data.jsonl.gz. Of each set the first rows of its test split after a shuffle with
-seed 0 are scored under its own label names. macro-F1 is that of the highest label, over the labels that some scored text
-has; micro-F1 and the calibration error (15 bins over all pairs of text and label) are those of the sigmoid.
+seed 0 are scored under its own label names. macro-F1 is that of the highest label, over the labels that some scored
+text has; micro-F1 and the calibration error (15 bins over all pairs of text and label) are those of the sigmoid.
 `mean_macro_f1` is the mean over the sets.
 """
 
