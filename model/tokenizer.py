@@ -81,13 +81,13 @@ class PieceTokenizer:
             ) from error
         finally:
             configuration_logger.setLevel(level)
-        # Where a folder lacks the file of a vocabulary, some classes of transformers make one of four tokens.
-        fast = loaded.backend_tokenizer if isinstance(loaded, PreTrainedTokenizerFast) else None
-        if fast is None or fast.get_vocab_size(with_added_tokens=False) < MIN_VOCABULARY:
+        # Where a folder lacks the file of a vocabulary, some classes of transformers make one of special tokens alone.
+        fast = isinstance(loaded, PreTrainedTokenizerFast)
+        if not fast or len(loaded.get_vocab().keys() - loaded.get_added_vocab().keys()) < MIN_VOCABULARY:
             raise CheckpointError(
                 _unconverted(folder) or f"{folder}: no tokenizer.json; save the tokenizer again in its fast form"
             )
-        return cls(fast)
+        return cls(loaded.backend_tokenizer)
 
     @property
     def largest_id(self) -> int:
