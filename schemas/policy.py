@@ -128,15 +128,23 @@ class LongText(StrictModel):
 
     mode: Literal["truncate", "head_tail", "windows"] = Field(
         default="truncate",
-        description="truncate: the beginning; head_tail: the beginning and the end; windows: all of it, in pieces.",
+        description="truncate: the beginning; head_tail: the beginning and the end; windows: overlapping pieces, from "
+        "the beginning on, up to max_windows.",
     )
     overlap_tokens: int | None = Field(default=None, ge=0, description="windows: tokens that neighbours share.")
     pool: Literal["max", "mean"] | None = Field(default=None, description="windows: how a label's scores are joined.")
+    max_windows: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="windows: pieces of one text at most; what lies behind them is not read, and counted as truncated. "
+        "Each costs as much as a text that fills the window.",
+    )
 
     @model_validator(mode="after")
     def _only_for_windows(self) -> Self:
         if self.mode != "windows":
-            for name in ("overlap_tokens", "pool"):
+            for name in ("overlap_tokens", "pool", "max_windows"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name}: only mode windows uses it; remove it or set mode: windows")
         return self

@@ -139,6 +139,18 @@ def test_a_wrong_task_is_refused_by_its_place_and_with_the_fix(changes: dict[str
             {"long_text": {"mode": "truncate", "pool": "max"}},
             "tenants.acme.long_text.pool: only mode windows uses it; remove it or set mode: windows",
         ),
+        (
+            {"long_text": {"mode": "head_tail", "max_windows": 3}},
+            "tenants.acme.long_text.max_windows: only mode windows uses it; remove it or set mode: windows",
+        ),
+        (
+            {"long_text": {"mode": "windows", "max_windows": 0}},
+            "tenants.acme.long_text.max_windows: Input should be greater than or equal to 1",
+        ),
+        (
+            {"long_text": {"mode": "windows", "max_windows": 257}},
+            "tenants.acme.long_text.max_windows: Input should be less than or equal to 256",
+        ),
     ],
 )
 def test_a_wrong_policy_is_refused_by_its_place_and_with_the_fix(changes: dict[str, Any], line: str) -> None:

@@ -202,6 +202,10 @@ def _compiled(
 
 def _long_text(written: schema.LongText) -> LongText:
     """What the policy says of long texts, with the model's own defaults for what it leaves open."""
-    chosen = {"overlap_tokens": written.overlap_tokens, "combine": written.pool and Combine(written.pool)}
+    chosen = {
+        "overlap_tokens": written.overlap_tokens,
+        "combine": written.pool and Combine(written.pool),
+        "max_windows": written.max_windows,
+    }
     given = {name: value for name, value in chosen.items() if value is not None}
     return LongText(LongTextMode(written.mode), **given)

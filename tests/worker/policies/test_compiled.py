@@ -133,6 +133,7 @@ def test_a_route_back_into_the_stream_is_refused() -> None:
             "long_text: {mode: windows, overlap_tokens: 0, pool: mean}",
             LongText(LongTextMode.WINDOWS, overlap_tokens=0, combine=Combine.MEAN),
         ),
+        ("long_text: {mode: windows, max_windows: 3}", LongText(LongTextMode.WINDOWS, max_windows=3)),
     ],
 )
 def test_what_is_read_of_a_long_text_is_what_the_policy_says(written: str, expected: LongText) -> None:
@@ -160,3 +161,25 @@ def test_labels_that_the_model_reads_alike_are_refused_with_their_path(scorer: S
     unread, alike = caught.value.lines
     assert unread.startswith("tenants.acme.tasks.mood: labels[0]: the model cannot read '🙂'")
     assert alike.startswith("tenants.acme.tasks.kind: labels[0] and labels[1]: the model cannot tell 'spam' from")
+
+
+@pytest.mark.parametrize(("max_windows", "windows"), [(1, 1), (3, 3), (40, 21)])
+def test_as_many_windows_are_read_as_the_policy_says_and_the_rest_is_counted(
+    scorer: Scorer, max_windows: int, windows: int
+) -> None:
+    task = "{mode: multi, labels: [a, b]}"
+    policy = compile_policies(
+        policy_file(
+            f"tenants: {{acme: {{tasks: {{x: {task}}}, long_text: {{mode: windows, overlap_tokens: 10, "
+            f"max_windows: {max_windows}}}}}}}"
+        ),
+        scorer,
+        OPTIONS,
+    ).tenants["acme"]
+    (prepared,) = policy.prepared
+    # [CLS], [SEP] and the separator in front of the text stand in every window.
+    room = scorer.max_tokens - prepared.token_count - 3
+    step = room - 10
+    encoded = scorer.encode("x " * (room + 20 * step), policy.prepared, policy.long_text)
+    assert len(encoded.passes) == windows
+    assert encoded.truncated_token_count == (21 - windows) * step
