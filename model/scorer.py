@@ -7,21 +7,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict, Unpack, overload
-from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from transformers import PreTrainedConfig
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import LabelSetError, ModelError
 from model.gliclass import GliclassModel
-from model.label_reading import Remark, remarks_on, remarks_on_vectors, require_readable
-from model.label_set import LabelSet, validate
+from model.label_preparation import LabelPreparation
+from model.label_set import LabelSet
 from model.long_text import LongText, combine_windows
-from model.misuse import require_encoded, require_label_set, require_prepared, require_something_to_read, require_text
+from model.misuse import require_encoded, require_prepared, require_something_to_read, require_text
 from model.precision import (
     CHECK_LABEL_SETS,
     CHECK_TEXTS,
@@ -35,6 +33,7 @@ from model.precision import (
 from model.prepacked import can_prepack, prepack
 from model.prompt import DEFAULT_LONG_TEXT, EncodedText, PreparedLabelSet, TextPass, encode_text
 from model.starter import build_starter
+from model.vector_store import VectorStore
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +109,6 @@ class Scorer:
         self.device = choose_device(device)
         self._tokenizers = checkpoint.tokenizers
         self._widest_state = widest_state(checkpoint.config.encoder_config)
-        self._prepared: WeakValueDictionary[str, PreparedLabelSet] = WeakValueDictionary()
         wanted = choose_dtype(dtype, self.device)
         self._gate(checkpoint.model, wanted, deviation_limit, required=dtype != "auto")
 
@@ -196,41 +194,28 @@ class Scorer:
                 tell apart; nothing about it can fail later.
             TypeError: it is no LabelSet.
         """
-        require_label_set(label_set)
-        validate(label_set)
-        known = self._prepared.get(label_set.key)
-        if known is not None:
-            return known
-        require_readable(label_set, self._tokenizers.labels)
-        return self._prepare(label_set)
-
-    def _prepare(self, label_set: LabelSet) -> PreparedLabelSet:
-        key = label_set.key
-        prompt = self._model.architecture.prompt(label_set, self._tokenizers)
-        with torch.inference_mode():
-            vectors = self._model.architecture.label_vectors([prompt])
-        prepared = PreparedLabelSet(
-            label_set=label_set,
-            key=key,
-            prompt=prompt,
-            vectors=None if vectors is None else vectors[0],
-            token_count=len(prompt.before) + len(prompt.after),
-            model_digest=self.digest,
-            remarks=self._remarks(label_set, None if vectors is None else vectors[0]),
-        )
-        self._prepared[key] = prepared
+        (prepared,) = self.fill([self.draft(label_set)])
         return prepared
 
-    def _remarks(self, label_set: LabelSet, vectors: Tensor | None) -> tuple[Remark, ...]:
-        on_words = remarks_on(
-            label_set,
-            label_tokenizer=self._tokenizers.labels,
-            tokenizer=self._tokenizers.text,
-            reads_examples=self.architecture != "bi-encoder",
-        )
-        if vectors is None or not self._model.architecture.has_label_tower:
-            return tuple(on_words)
-        return (*on_words, *remarks_on_vectors(label_set, vectors))
+    def draft(self, label_set: LabelSet) -> PreparedLabelSet:
+        """A label set that is checked and tokenised, without its vectors, which `fill` adds; runs on any thread.
+
+        Raises:
+            LabelSetError, TypeError: as `prepare`; nothing about it can be refused later.
+        """
+        return self._preparation.draft(label_set)
+
+    def fill(self, drafts: Sequence[PreparedLabelSet]) -> list[PreparedLabelSet]:
+        """The drafts with what their label side can know without a text: taken from disk, or computed in one pass.
+
+        Belongs to the device's thread. Equal content gets the same object.
+        """
+        return self._preparation.fill(drafts)
+
+    def keep_vectors_in(self, folder: Path) -> None:
+        """Keep label vectors in a file of this folder from now on, and take those that are there."""
+        file = folder / f"{self.digest}-{self.dtype_name}-{self.device.type}.sqlite"
+        self._preparation.store = VectorStore(file)
 
     def encode(
         self, text: str, prepared: Sequence[PreparedLabelSet], long_text: LongText = DEFAULT_LONG_TEXT
@@ -304,7 +289,7 @@ class Scorer:
                 prepack(encoder)
         self.dtype = dtype
         self.deviation = 0.0
-        self._prepared.clear()
+        self._preparation = LabelPreparation(self._model.architecture, self._tokenizers, self.digest, self.device)
 
     def _gate(self, model: GliclassModel, wanted: torch.dtype, limit: float, *, required: bool) -> None:
         """Run in `wanted` if that changes no probability of the check by more than `limit`.
@@ -344,7 +329,7 @@ class Scorer:
         for label_set in CHECK_LABEL_SETS:
             with suppress(LabelSetError):
                 # Words that a tokenizer does not know serve as well here.
-                prepared.append(self._prepare(label_set))
+                prepared += self.fill([self._preparation.tokenised(label_set)])
         if not prepared:
             raise ModelError(f"max_tokens {self.max_tokens} is too small for any label set; use 64 or more")
         scored = self.score([self.encode(text, prepared) for text in CHECK_TEXTS])

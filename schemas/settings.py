@@ -198,6 +198,12 @@ class TelemetrySettings(SettingsModel):
     otlp_endpoint: HttpUrl | None = Field(
         default=None, description="OTLP over HTTP, as http://collector:4318; null: no export."
     )
+    tenants_in_metrics: int = Field(
+        default=1000,
+        ge=0,
+        description="Tenants with time series of their own, some 25 lines of a scrape each; the others share "
+        'tenant="(others)".',
+    )
     trace_sampling_ratio: Probability = Field(
         default=0.05, description="Share of messages traced where the producer did not decide already."
     )

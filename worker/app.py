@@ -57,7 +57,8 @@ async def run_worker(settings: Settings) -> int:
 
 async def _run(settings: Settings, stop: StopSignal) -> None:
     version = importlib.metadata.version("gliclass-worker")
-    metrics, health, device = Metrics(), Health(CONDITIONS), Device()
+    metrics = Metrics(most_tenants=settings.telemetry.tenants_in_metrics)
+    health, device = Health(CONDITIONS), Device()
     metrics.build_info.labels(version).set(1)
     endpoint = settings.telemetry.otlp_endpoint
     tracing = Tracing(

@@ -1,5 +1,6 @@
 """Builds one worker from its settings: model, policies, topics, stages."""
 
+import asyncio
 import os
 import time
 from functools import partial
@@ -37,7 +38,7 @@ from worker.kafka.client_options import consumer_options, producer_options, size
 from worker.kafka.exactly_once import ExactlyOncePublisher
 from worker.kafka.header_names import read_any_header_name
 from worker.kafka.topics import record_limits
-from worker.policies.compiled import CompileOptions, PolicySet, PolicyStore
+from worker.policies.compiled import EMPTY, CompileOptions, PolicySet, PolicyStore
 from worker.policies.compiler import PolicyCompiler
 from worker.policies.watcher import PolicyWatcher
 from worker.stream.pipeline import Pipeline
@@ -75,7 +76,9 @@ async def assemble(settings: Settings, device: Device, recorder: Recorder, stop:
     cost_store = CostStore(_cost_folder(), model, model.threads, found.usable)
     cost_model = await _cost_model(settings, device, model, cost_store)
     limits = RecordLimits()
-    store, watcher = await _policies(settings, _policy_compiler(settings, device, model, cost_model, limits), recorder)
+    store, watcher = await _policies(
+        settings, _policy_compiler(settings, device, model, cost_model, limits, recorder), recorder
+    )
     recorder.health.meet(DEAD_LETTER_REACHABLE)
     dead_letters = DeadLetters(output.dead_letter_topic, limits.of(output.dead_letter_topic))
     scoring = Scoring(
@@ -167,13 +170,15 @@ async def _cost_model(settings: Settings, device: Device, model: Scorer, store: 
 
 
 def _policy_compiler(
-    settings: Settings, device: Device, model: Scorer, cost_model: CostModel, limits: RecordLimits
+    settings: Settings, device: Device, model: Scorer, cost_model: CostModel, limits: RecordLimits, recorder: Recorder
 ) -> PolicyCompiler:
     async def look_up_topics(policies: PolicySet) -> None:
         written = {settings.output.topic, settings.output.dead_letter_topic, *policies.route_topics}
         limits.learn(await record_limits(settings.kafka, read=settings.input.topics, written=written))
 
-    return PolicyCompiler(device, model, CompileOptions.of(settings), cost_model, look_up_topics)
+    return PolicyCompiler(
+        device, model, CompileOptions.of(settings), cost_model, look_up_topics, recorder.policies_progress
+    )
 
 
 async def _policies(
@@ -181,15 +186,19 @@ async def _policies(
 ) -> tuple[PolicyStore, PolicyWatcher]:
     """The policies of the file, and what reloads them."""
     content = read_file(settings.policies.file)
-    policies = await compiler.compile(parse_policies(content, str(settings.policies.file)))
-    recorder.policies_changed(None, policies)
-    store = PolicyStore(policies)
+    file = await asyncio.to_thread(parse_policies, content, str(settings.policies.file))
+    store = PolicyStore(EMPTY)
+    async for policies in compiler.compile(file):
+        store.replace(policies)
+    recorder.policies_changed(None, store.current)
+    recorder.policies_loaded(reloaded=False)
     watcher = PolicyWatcher(
         settings.policies.file,
         store,
         compile_file=compiler.compile,
         interval_seconds=settings.policies.reload_interval_seconds,
         on_change=recorder.policies_changed,
+        on_loaded=recorder.policies_loaded,
         on_refusal=recorder.policies_refused,
         loaded=content,
     )

@@ -1,5 +1,6 @@
 import gc
 import logging
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -73,11 +74,10 @@ def test_encoding_runs_on_many_threads_alike(scorer: Scorer) -> None:
 def test_a_prepared_label_set_is_kept_only_while_someone_holds_it(scorer: Scorer) -> None:
     first = scorer.prepare(LabelSet(("kept", "or not")))
     assert scorer.prepare(LabelSet(("kept", "or not"))) is first
-    assert first.key in scorer._prepared
-    key = first.key
+    held = weakref.ref(first)
     del first
     gc.collect()
-    assert key not in scorer._prepared
+    assert held() is None
 
 
 def test_a_malformed_label_set_is_refused_when_it_is_prepared(scorer: Scorer) -> None:

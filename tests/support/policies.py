@@ -1,23 +1,52 @@
 """Compiled policies without a model, for tests of what surrounds one."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
 
+from model.label_reading import Remark
 from model.label_set import LabelSet
 from schemas.policy import PolicyFile
 from worker.policies.compiled import CompiledPolicy, CompileOptions, PolicySet, compile_policies
 
 
+@dataclass(eq=False)
+class Prepared:
+    """What a model that is none makes of a label set."""
+
+    label_set: LabelSet
+    token_count: int = 0
+    remarks: tuple[Remark, ...] = ()
+    filled: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.label_set.key
+
+    @property
+    def prompt(self) -> Any:
+        return SimpleNamespace(labels=[range(4)] * len(self.label_set.labels))
+
+
 class NoModel:
     """Prepares a label set by remembering it."""
 
-    def __init__(self) -> None:
+    def __init__(self, token_count: int = 0, remarks: tuple[Remark, ...] = ()) -> None:
         self.prepared: list[LabelSet] = []
+        self.passes: list[int] = []
+        self._token_count = token_count
+        self._remarks = remarks
 
-    def prepare(self, label_set: LabelSet) -> Any:
+    def draft(self, label_set: LabelSet) -> Any:
         self.prepared.append(label_set)
-        return label_set
+        return Prepared(label_set, self._token_count, self._remarks)
+
+    def fill(self, drafts: Sequence[Any]) -> list[Any]:
+        self.passes.append(len(drafts))
+        return [replace(draft, filled=True) for draft in drafts]
 
 
 def policy_file(text: str) -> PolicyFile:

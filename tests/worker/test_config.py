@@ -95,7 +95,7 @@ def test_what_is_missing_is_named_as_it_would_be_written_in_either_place(setting
     ("content", "line"),
     [
         ("kafka: {}\nkafka: {}", "line 2, column 1: key 'kafka' stands twice in one mapping: remove one"),
-        ("kafka: [1", "line 1, column 10: expected ',' or ']', but got '<stream end>'"),
+        ("kafka: [1", "line 2, column 1: did not find expected ',' or ']'"),
         ("- a", "must be a mapping of keys to values"),
         ("", "must be a mapping of keys to values"),
         ("yes: 1", "key True is not a string: put it in quotes"),

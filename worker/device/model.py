@@ -2,16 +2,17 @@
 
 import structlog
 
+from model.errors import ModelError
 from model.scorer import Scorer
-from model.starter import checkpoint_or_starter
+from model.starter import checkpoint_or_starter, default_cache_dir
 from schemas.settings import ModelSettings
 
 log = structlog.get_logger(__name__)
 
 
 def load_model(settings: ModelSettings) -> Scorer:
-    """Load the checkpoint that the settings name. Raises ModelError."""
-    return Scorer.load(
+    """Load the checkpoint that the settings name; label vectors are kept in the cache. Raises ModelError."""
+    model = Scorer.load(
         checkpoint_path(settings),
         device=settings.device,
         dtype=settings.dtype,
@@ -20,6 +21,11 @@ def load_model(settings: ModelSettings) -> Scorer:
         revision=settings.revision,
         deviation_limit=settings.deviation_limit,
     )
+    try:
+        model.keep_vectors_in(default_cache_dir() / "label-vectors")
+    except (ModelError, OSError) as error:
+        log.warning("label vectors are not kept on disk", reason=str(error))
+    return model
 
 
 def checkpoint_path(settings: ModelSettings) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar
 
 import numpy as np
@@ -26,6 +27,11 @@ BROKEN_DEVICE = "AcceleratorError"
 STUCK_RATIO = 10.0
 STUCK_SECONDS_LEAST = 30.0
 LOOKS = 20
+
+
+def _begin(begun: "asyncio.Future[None]") -> None:
+    if not begun.done():
+        begun.set_result(None)
 
 
 class ScoringModel(Protocol):
@@ -90,21 +96,40 @@ class Device:
         """Score a batch; failures are per text.
 
         Raises:
-            DeviceError: the device is broken, or takes ten times as long as predicted (and at least half a minute).
+            DeviceError: the device is broken, or takes ten times as long as predicted (and at least half a minute),
+                counted from the beginning of the pass.
         """
         patience_seconds = max(STUCK_SECONDS_LEAST, STUCK_RATIO * predicted_seconds)
-        running = asyncio.ensure_future(self.run(score_or_bisect, model.score, texts))
+        what = f"a batch of {len(texts)} texts, for which {predicted_seconds:.2f} s were predicted,"
+        return await self._patiently(what, patience_seconds, partial(score_or_bisect, model.score, texts))
+
+    async def prepare(self, function: Callable[[], R]) -> R:
+        """Call a function that stands in the way of batches, and so must not take long.
+
+        Raises:
+            DeviceError: it does not end within half a minute.
+        """
+        return await self._patiently("preparing label sets", STUCK_SECONDS_LEAST, function)
+
+    async def _patiently(self, what: str, patience_seconds: float, function: Callable[[], R]) -> R:
+        """Seconds count from when it begins: what stands before it on the thread has a patience of its own."""
+        loop = asyncio.get_running_loop()
+        begun: asyncio.Future[None] = loop.create_future()
+
+        def announced() -> R:
+            loop.call_soon_threadsafe(_begin, begun)
+            return function()
+
+        running = asyncio.ensure_future(self.run(announced))
         try:
+            await asyncio.wait({running, begun}, return_when=asyncio.FIRST_COMPLETED)
             # Looks are counted, not time: a process that was frozen wakes up with a batch that is long overdue.
             for _ in range(LOOKS):
                 if (await asyncio.wait({running}, timeout=patience_seconds / LOOKS))[0]:
                     return running.result()
         finally:
             running.cancel()
-        raise DeviceError(
-            f"a batch of {len(texts)} texts is not done after {patience_seconds:.0f} s; "
-            f"{predicted_seconds:.2f} s were predicted"
-        )
+        raise DeviceError(f"{what} is not done after {patience_seconds:.0f} s")
 
     def close(self) -> None:
         """Forget what is queued and let the running call end; a call that never ends does not hold the process."""

@@ -1,8 +1,8 @@
 """Tenant policies compiled against the model, and the store that the stream reads them from."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -22,9 +22,11 @@ DEFAULT_TENANT = "(default)"
 
 
 class PreparesLabelSets(Protocol):
-    """What compiling needs of a model."""
+    """What compiling needs of a model; see `Scorer`."""
 
-    def prepare(self, label_set: LabelSet) -> "PreparedLabelSet": ...
+    def draft(self, label_set: LabelSet) -> "PreparedLabelSet": ...
+
+    def fill(self, drafts: "Sequence[PreparedLabelSet]") -> "list[PreparedLabelSet]": ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,9 +67,18 @@ class PolicySet:
         """Every topic that a route names."""
         return {route.topic for policy in self.by_name().values() for route in policy.policy.routes}
 
+    def with_policies(self, policies: Iterable[CompiledPolicy]) -> "PolicySet":
+        """The same with others in the place of those of the same tenants, or beside them."""
+        changed = {policy.tenant: policy for policy in policies}
+        default = changed.pop(DEFAULT_TENANT, self.default)
+        return PolicySet(MappingProxyType({**self.tenants, **changed}), default)
+
     def by_name(self) -> dict[str, CompiledPolicy]:
         """Every policy under its `tenant`, the default one last."""
         return {**self.tenants, **({DEFAULT_TENANT: self.default} if self.default else {})}
+
+
+EMPTY = PolicySet(MappingProxyType({}), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +104,26 @@ class CompileOptions:
 def compile_policies(
     file: PolicyFile, model: PreparesLabelSets, options: CompileOptions, previous: PolicySet | None = None
 ) -> PolicySet:
-    """Prepare every task's label set; runs on the device thread.
+    """Compile in one go; runs on the device thread. Raises PolicyError as `draft_policies`."""
+    drafted = draft_policies(file, model, options, previous)
+    changed = changed_policies(drafted, previous)
+    filled = {done.key: done for done in model.fill([draft for policy in changed for draft in policy.prepared])}
+    return drafted.with_policies([with_prepared(policy, filled) for policy in changed])
+
+
+def changed_policies(policies: PolicySet, previous: PolicySet | None) -> list[CompiledPolicy]:
+    """Those that are not the very objects of `previous`."""
+    known = previous.by_name() if previous else {}
+    return [policy for tenant, policy in policies.by_name().items() if policy is not known.get(tenant)]
+
+
+def draft_policies(
+    file: PolicyFile, model: PreparesLabelSets, options: CompileOptions, previous: PolicySet | None = None
+) -> PolicySet:
+    """Check and tokenise every task's label set, on any thread; `with_prepared` then adds what the device computes.
 
     A tenant whose policy is unchanged since `previous` keeps its compiled object. Raises PolicyError, with one line
-    for each label set that the model refuses and each route to a reserved topic.
+    for each label set that the model refuses and each route to a reserved topic; nothing is refused after that.
     """
     tenants: dict[str, CompiledPolicy] = {}
     default: CompiledPolicy | None = None
@@ -116,6 +143,14 @@ def compile_policies(
     if lines:
         raise PolicyError(lines)
     return PolicySet(MappingProxyType(tenants), default)
+
+
+def with_prepared(policy: CompiledPolicy, filled: "Mapping[str, PreparedLabelSet]") -> CompiledPolicy:
+    """The policy with its drafts replaced by what was made of them, by key; itself where nothing was."""
+    if all(filled.get(draft.key, draft) is draft for draft in policy.prepared):
+        return policy
+    tasks = tuple(replace(task, prepared=filled.get(task.prepared.key, task.prepared)) for task in policy.tasks)
+    return replace(policy, tasks=tasks, prepared=tuple(task.prepared for task in tasks))
 
 
 class PolicyStore:
@@ -171,7 +206,7 @@ def _compiled(
     for name, task in policy.tasks.items():
         label_set = label_set_of(task)
         try:
-            prepared = model.prepare(label_set)
+            prepared = model.draft(label_set)
         except LabelSetError as error:
             lines.append(f"{path}.tasks.{name}: {error}")
             continue

@@ -1,29 +1,54 @@
-"""A policy file becomes policies that this worker can serve."""
+"""A policy file becomes policies that this worker can serve, beside the batches of those that it serves already."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
-from model.scorer import Scorer
 from schemas.policy import PolicyFile
 from worker.batching.cost_model import CostModel
 from worker.device.thread import Device
-from worker.policies.compiled import CompileOptions, PolicySet, compile_policies
-from worker.policies.lint import lint_budgets, lint_label_sets
+from worker.policies.compiled import (
+    CompiledPolicy,
+    CompileOptions,
+    PolicySet,
+    PreparesLabelSets,
+    changed_policies,
+    draft_policies,
+    with_prepared,
+)
+from worker.policies.lint import Finding, lint_budgets, lint_label_sets
+
+if TYPE_CHECKING:
+    from model.prompt import PreparedLabelSet
 
 log = structlog.get_logger(__name__)
 
+SLICE_SECONDS = 0.03
+"""How long the device computes label vectors at a time: a batch that is bound meanwhile waits no longer than this."""
+FIRST_SLICE_TOKENS, MOST_SLICE_TOKENS = 256, 16_384
+POLICIES_AT_A_TIME = 50
+"""So many come into force together; each time costs a copy of the table of all tenants."""
+PROGRESS_SECONDS = 5.0
+
+Progress = Callable[[int, int], None]
+"""Called with the policies that are ready and those that there are."""
+
 
 class PolicyCompiler:
-    """Label sets are prepared on the device thread, topics looked up, and budgets held against the cost model."""
+    """Label sets are checked and tokenised in a thread, topics looked up, and vectors computed slice by slice."""
 
     def __init__(
         self,
         device: Device,
-        model: Scorer,
+        model: PreparesLabelSets,
         options: CompileOptions,
         cost_model: CostModel,
         look_up_topics: Callable[[PolicySet], Awaitable[None]],
+        on_progress: Progress,
     ) -> None:
         """`look_up_topics` raises for routes to topics that do not exist or are denied."""
         self._device = device
@@ -31,19 +56,83 @@ class PolicyCompiler:
         self._options = options
         self._cost_model = cost_model
         self._look_up_topics = look_up_topics
+        self._on_progress = on_progress
+        self._slice_tokens = FIRST_SLICE_TOKENS
 
-    async def compile(self, file: PolicyFile, previous: PolicySet | None = None) -> PolicySet:
-        """The file's policies; those that are unchanged since `previous` keep their compiled object.
+    async def compile(self, file: PolicyFile, previous: PolicySet | None = None) -> AsyncGenerator[PolicySet, None]:
+        """Sets to put in force one after the other; the last one is the file's.
+
+        Those before it are `previous` with some of the file's policies: tenants are served under a changed policy as
+        soon as it is ready, and those that the file no longer has until all are. Policies that are unchanged since
+        `previous` keep their compiled object.
 
         Raises:
-            PolicyError: the model refuses a label set, or a route leads to a topic that cannot be used.
+            PolicyError: the model refuses a label set, or a route leads to a topic that cannot be used; before the
+                first set.
         """
-        compiled = await self._device.run(compile_policies, file, self._model, self._options, previous)
-        await self._look_up_topics(compiled)
-        for finding in lint_budgets(compiled, self._cost_model):
-            log.warning("a policy that cannot be kept", policy=finding.path, reason=finding.message)
-        known = previous.by_name() if previous else {}
-        changed = [policy for tenant, policy in compiled.by_name().items() if policy is not known.get(tenant)]
-        for finding in lint_label_sets(changed):
-            log.warning("a label set that is not read as written", policy=finding.path, reason=finding.message)
-        return compiled
+        drafted = await asyncio.to_thread(draft_policies, file, self._model, self._options, previous)
+        await self._look_up_topics(drafted)
+        count, changed = len(drafted.by_name()), changed_policies(drafted, previous)
+        ready: list[CompiledPolicy] = []
+        said_at = time.monotonic()
+        async for policies in self._filled(changed):
+            self._say(await asyncio.to_thread(_findings, policies, self._cost_model))
+            ready += policies
+            done = count - len(changed) + len(ready)
+            self._on_progress(done, count)
+            if len(ready) < len(changed) and time.monotonic() - said_at > PROGRESS_SECONDS:
+                said_at = time.monotonic()
+                log.info("policies are being prepared", ready=done, policies=count)
+            if previous is not None and len(ready) < len(changed):
+                yield previous.with_policies(ready)
+        yield drafted.with_policies(ready)
+
+    async def _filled(self, drafted: Sequence[CompiledPolicy]) -> AsyncGenerator[list[CompiledPolicy], None]:
+        """The policies with all that the device computes, some at a time, in order."""
+        for start in range(0, len(drafted), POLICIES_AT_A_TIME):
+            part = drafted[start : start + POLICIES_AT_A_TIME]
+            waiting = {draft.key: draft for policy in part for draft in policy.prepared}
+            filled: dict[str, PreparedLabelSet] = {}
+            while waiting:
+                chosen = list(self._slice(waiting.values()))
+                done, seconds = await self._device.prepare(partial(_timed_fill, self._model, chosen))
+                filled |= {draft.key: one for draft, one in zip(chosen, done, strict=True)}
+                for draft in chosen:
+                    del waiting[draft.key]
+                self._learn(sum(_label_tokens(draft) for draft in chosen), seconds)
+            yield [with_prepared(policy, filled) for policy in part]
+
+    def _slice(self, drafts: "Iterable[PreparedLabelSet]") -> "Iterator[PreparedLabelSet]":
+        """The first of them that make a slice; at least one."""
+        tokens = 0
+        for draft in drafts:
+            tokens += _label_tokens(draft)
+            if tokens > self._slice_tokens and tokens > _label_tokens(draft):
+                return
+            yield draft
+
+    def _learn(self, tokens: int, seconds: float) -> None:
+        """A slice of so many tokens took so long: the next one is to take SLICE_SECONDS, and grows at most twofold."""
+        fitting = tokens * SLICE_SECONDS / max(seconds, 1e-6)
+        self._slice_tokens = int(min(max(1.0, fitting), 2 * self._slice_tokens, MOST_SLICE_TOKENS))
+
+    def _say(self, findings: Sequence[tuple[str, Finding]]) -> None:
+        for event, finding in findings:
+            log.warning(event, policy=finding.path, reason=finding.message)
+
+
+def _findings(policies: Sequence[CompiledPolicy], cost_model: CostModel) -> list[tuple[str, Finding]]:
+    budgets = [("a policy that cannot be kept", finding) for finding in lint_budgets(policies, cost_model)]
+    return budgets + [("a label set that is not read as written", found) for found in lint_label_sets(policies)]
+
+
+def _timed_fill(
+    model: PreparesLabelSets, drafts: "Sequence[PreparedLabelSet]"
+) -> "tuple[list[PreparedLabelSet], float]":
+    began_at = time.perf_counter()
+    return model.fill(drafts), time.perf_counter() - began_at
+
+
+def _label_tokens(draft: "PreparedLabelSet") -> int:
+    """What the label side has to read; one where labels are read with the text, and nothing is computed."""
+    return max(1, sum(len(sequence) for sequence in draft.prompt.labels))

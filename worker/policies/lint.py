@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from schemas.policy import ANY_LABEL, PolicyFile, Task, TenantPolicy
 from worker.batching.cost_model import CostModel
-from worker.policies.compiled import DEFAULT_TENANT, CompiledPolicy, PolicySet
+from worker.policies.compiled import DEFAULT_TENANT, CompiledPolicy
 
 
 class Finding(NamedTuple):
@@ -23,11 +23,11 @@ def lint_policies(file: PolicyFile) -> list[Finding]:
     return [finding for path, policy in named.items() for finding in _policy_findings(path, policy)]
 
 
-def lint_budgets(policies: PolicySet, cost_model: CostModel) -> list[Finding]:
+def lint_budgets(policies: Iterable[CompiledPolicy], cost_model: CostModel) -> list[Finding]:
     """Latency budgets that not even one message alone can keep: the device takes longer for the labels, without any
     text. Its messages are all late, and are treated as `on_late` says."""
     findings: list[Finding] = []
-    for tenant, policy in policies.by_name().items():
+    for policy in policies:
         lengths = [prepared.token_count for prepared in policy.prepared]
         floor_seconds = cost_model.predict(sum(lengths), sum(length**2 for length in lengths))
         if policy.latency_budget_seconds < floor_seconds:
@@ -35,7 +35,7 @@ def lint_budgets(policies: PolicySet, cost_model: CostModel) -> list[Finding]:
                 f"is {policy.latency_budget_seconds:g} s, and one message takes this device {floor_seconds:.2g} s at "
                 "least: raise it, or use fewer labels or a faster device"
             )
-            findings.append(Finding(f"{tenant}.latency_budget_seconds", message))
+            findings.append(Finding(f"{_path(policy)}.latency_budget_seconds", message))
     return findings
 
 
@@ -43,10 +43,15 @@ def lint_label_sets(policies: Iterable[CompiledPolicy]) -> list[Finding]:
     """What the model does not read of the policies' tasks, or does not read as it was meant."""
     findings: list[Finding] = []
     for policy in policies:
-        path = "default" if policy.tenant == DEFAULT_TENANT else f"tenants.{policy.tenant}"
         for task in policy.tasks:
-            findings += [Finding(f"{path}.tasks.{task.name}.{field}", said) for field, said in task.prepared.remarks]
+            findings += [
+                Finding(f"{_path(policy)}.tasks.{task.name}.{field}", said) for field, said in task.prepared.remarks
+            ]
     return findings
+
+
+def _path(policy: CompiledPolicy) -> str:
+    return "default" if policy.tenant == DEFAULT_TENANT else f"tenants.{policy.tenant}"
 
 
 def _policy_findings(path: str, policy: TenantPolicy) -> Iterator[Finding]:

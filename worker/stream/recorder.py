@@ -25,11 +25,12 @@ log = structlog.get_logger(__name__)
 
 CLOCK_TOLERANCE_SECONDS = 0.1
 MODEL_LOADED = "model_loaded"
+POLICIES_LOADED = "policies_loaded"
 ASSIGNED = "assigned"
 DEAD_LETTER_REACHABLE = "dead_letter_reachable"
 BROKERS_ANSWER = "brokers_answer"
 PUBLISHING = "publishing"
-CONDITIONS = (MODEL_LOADED, ASSIGNED, BROKERS_ANSWER, DEAD_LETTER_REACHABLE, PUBLISHING)
+CONDITIONS = (MODEL_LOADED, POLICIES_LOADED, ASSIGNED, BROKERS_ANSWER, DEAD_LETTER_REACHABLE, PUBLISHING)
 
 
 class Recorder:
@@ -43,6 +44,7 @@ class Recorder:
         self._max_silence_seconds = max_silence_seconds
         self._failing: dict[Partition, str] = {}
         self._brokers_answer = True
+        self._policies_served = False
         self.health.meet(PUBLISHING)
 
     def watch(self, loop: str) -> None:
@@ -64,17 +66,31 @@ class Recorder:
 
     def policies_changed(self, before: PolicySet | None, after: PolicySet) -> None:
         """Other policies are in force."""
-        current = after.by_name()
-        if before is not None:
+        old, new = before.by_name() if before is not None else {}, after.by_name()
+        self.metrics.tenants_changed(
+            removed=[tenant for tenant in old if tenant not in new],
+            versions={tenant: policy.version for tenant, policy in new.items() if policy is not old.get(tenant)},
+            count=len(new),
+        )
+
+    def policies_loaded(self, *, reloaded: bool = True) -> None:
+        """What is in force is what the file says; `reloaded`: it was another file's before."""
+        if reloaded:
             self.metrics.policy_reloads.labels("ok").inc()
-            for tenant in before.by_name().keys() - current.keys():
-                self.metrics.policy_version(tenant, None)
-        for tenant, policy in current.items():
-            self.metrics.policy_version(tenant, policy.version)
+        self.metrics.policies_current.set(1)
+        self.metrics.policies_loaded_timestamp_seconds.set(time.time())
+        self.health.meet(POLICIES_LOADED)
+        self._policies_served = True
+
+    def policies_progress(self, ready: int, policies: int) -> None:
+        """So many of the policies at the start can be served."""
+        if not self._policies_served:
+            self.health.fail(POLICIES_LOADED, f"{ready} of {policies} policies are prepared")
 
     def policies_refused(self, reason: str) -> None:
         """A changed policy file is not in force; the last good one stays."""
         self.metrics.policy_reloads.labels("failed").inc()
+        self.metrics.policies_current.set(0)
 
     def fetched(self, partition: Partition, records: int) -> None:
         """Records were taken into flight."""
@@ -107,9 +123,7 @@ class Recorder:
         self.metrics.late_messages_waiting.set(state.late_messages)
         self.metrics.batch_predicted_to_actual_ratio.set(state.predicted_to_actual)
         self.metrics.oldest_slack_seconds.set(min((each.slack_seconds for each in state.tenants), default=0.0))
-        self.metrics.tenant_virtual_lag_seconds.clear()
-        for each in state.tenants:
-            self.metrics.tenant_virtual_lag_seconds.labels(each.tenant).set(each.virtual_lag_seconds)
+        self.metrics.virtual_lag({each.tenant: each.virtual_lag_seconds for each in state.tenants})
 
     def backlog(self, load: Load, holding: bool, queued_messages: int) -> None:
         """What waits, and whether consumption is held back for it."""
@@ -121,7 +135,7 @@ class Recorder:
 
     def duplicate_met(self, message: Message) -> None:
         """A message needs no pass of its own."""
-        self.metrics.messages_duplicate.labels(message.tenant).inc()
+        self.metrics.messages_duplicate.labels(self.metrics.series_of(message.tenant)).inc()
 
     def batch_bound(self, batch: Batch[Message]) -> BatchTrace:
         """A batch goes to the device."""
@@ -149,7 +163,7 @@ class Recorder:
             message = result.message
             stage_seconds = _stage_seconds(message, result, now) if message else {}
             if message is not None and message.clock_ahead_seconds > CLOCK_TOLERANCE_SECONDS:
-                self.metrics.messages_clock_ahead.labels(message.tenant).inc()
+                self.metrics.messages_clock_ahead.labels(self.metrics.series_of(message.tenant)).inc()
             if result.dead_letter_reason is not None:
                 self.metrics.records_dead_lettered.labels(result.dead_letter_reason).inc()
             elif message is not None:

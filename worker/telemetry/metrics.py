@@ -1,10 +1,18 @@
 """Every Prometheus metric of the worker, once, with its unit and meaning. All names start with `gliclass_`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    disable_created_metrics,
+)
 from prometheus_client.process_collector import ProcessCollector
 
 _DURATION_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -13,6 +21,11 @@ _WAIT_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 _COUNT_BUCKETS = tuple(2**power for power in range(11))
 _TOKEN_BUCKETS = tuple(2**power for power in range(6, 18))
 _RATIO_BUCKETS = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
+
+
+MOST_TENANTS = 1000
+OTHER_TENANTS = "(others)"
+"""The `tenant` label of all tenants beyond the limit."""
 
 
 class Stage(StrEnum):
@@ -45,8 +58,12 @@ class Metrics:
     producer writes must not decide how many time series there are.
     """
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, *, most_tenants: int = MOST_TENANTS) -> None:
+        """So many tenants have series of their own; those that come later share one."""
+        # The moment at which each series began, as a series of its own, is a seventh of the text and read by nobody.
+        disable_created_metrics()
         self.registry = CollectorRegistry() if registry is None else registry
+        self._most_tenants = most_tenants
         self._records()
         self._messages()
         self._batches()
@@ -60,6 +77,17 @@ class Metrics:
         # Looking a series up by its labels costs more than counting; these are on every message's path.
         self._published_series: dict[str, Counter] = {}
         self._tenant_series: dict[str, _TenantSeries] = {}
+        self._by_tenant = (
+            self.messages_classified,
+            self.messages_on_time,
+            self.messages_late,
+            self.messages_clock_ahead,
+            self.messages_truncated,
+            self.messages_duplicate,
+            self.truncated_tokens,
+            self.message_latency_seconds,
+            self.tenant_virtual_lag_seconds,
+        )
         self._stage_series = {stage: self.stage_duration_seconds.labels(stage) for stage in Stage}
 
     def message_published(
@@ -72,6 +100,7 @@ class Metrics:
         truncated_tokens: int,
     ) -> None:
         """Count one message whose enriched record is acknowledged. `latency_seconds` is what its budget was held to."""
+        tenant = self.series_of(tenant)
         series = self._tenant_series.get(tenant)
         if series is None:
             series = self._tenant_series[tenant] = _TenantSeries(
@@ -109,14 +138,39 @@ class Metrics:
         if predicted_seconds:
             self.batch_actual_to_predicted_ratio.observe(seconds / predicted_seconds)
 
-    def policy_version(self, tenant: str, version: str | None) -> None:
-        """Name the policy version in force for a tenant; None when the tenant is gone."""
-        previous = self._policy_versions.pop(tenant, None)
-        if previous is not None:
-            self.policy_info.remove(tenant, previous)
-        if version is not None:
+    def tenants_changed(self, *, removed: Iterable[str], versions: Mapping[str, str], count: int) -> None:
+        """Tenants are gone, with all series of theirs; others have a policy of another version; `count` there are."""
+        for tenant in removed:
+            if tenant in self._policy_versions:
+                self._forget_tenant(tenant)
+        for tenant, version in versions.items():
+            if tenant in self._policy_versions:
+                self.policy_info.remove(tenant, self._policy_versions[tenant])
+            elif len(self._policy_versions) >= self._most_tenants:
+                continue
             self._policy_versions[tenant] = version
             self.policy_info.labels(tenant, version).set(1)
+        self.policies_in_force.set(count)
+
+    def series_of(self, tenant: str) -> str:
+        """The `tenant` label under which a tenant is counted: its name, or OTHER_TENANTS beyond the limit."""
+        return tenant if tenant in self._policy_versions else OTHER_TENANTS
+
+    def virtual_lag(self, seconds_by_tenant: Mapping[str, float]) -> None:
+        """What waiting tenants were given beyond the one that was given least; of several in a series the most."""
+        self.tenant_virtual_lag_seconds.clear()
+        most: dict[str, float] = {}
+        for tenant, seconds in seconds_by_tenant.items():
+            series = self.series_of(tenant)
+            most[series] = max(seconds, most.get(series, seconds))
+        for series, seconds in most.items():
+            self.tenant_virtual_lag_seconds.labels(series).set(seconds)
+
+    def _forget_tenant(self, tenant: str) -> None:
+        self.policy_info.remove(tenant, self._policy_versions.pop(tenant))
+        self._tenant_series.pop(tenant, None)
+        for metric in self._by_tenant:
+            metric.remove_by_labels({"tenant": tenant})
 
     def forget_partition(self, topic: str, partition: int) -> None:
         """Drop the lag of a partition that is no longer ours; a frozen last value would be alerted on."""
@@ -286,6 +340,14 @@ class Metrics:
         self.policy_reloads = self._counter(
             "policy_reloads", "Policy reloads by result: ok, or failed (the last good policies stay).", "result"
         )
+        self.policies_current = self._gauge(
+            "policies_current",
+            "1 while the policies in force are those of the file as it is now, 0 while it is refused.",
+        )
+        self.policies_loaded_timestamp_seconds = self._gauge(
+            "policies_loaded_timestamp_seconds", "When the policies in force were read whole, in seconds since 1970."
+        )
+        self.policies_in_force = self._gauge("policies_in_force", "Policies in force, the default one included.")
         self.policy_info = self._gauge("policy_info", "1 for the policy version in force.", "tenant", "version")
         self.model_info = self._gauge(
             "model_info", "1 for the model that is loaded.", "digest", "architecture", "device", "dtype"

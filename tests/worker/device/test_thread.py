@@ -1,3 +1,4 @@
+import asyncio
 import threading
 from collections.abc import Sequence
 
@@ -80,6 +81,31 @@ async def test_a_batch_that_never_ends_is_a_broken_device(monkeypatch: pytest.Mo
     with pytest.raises(DeviceError, match="not done after"):
         await device.score(stuck, [], predicted_seconds=0.001)
     stuck.released.set()
+    device.close()
+
+
+async def test_patience_counts_from_the_beginning_of_a_pass(monkeypatch: pytest.MonkeyPatch):
+    class Quick:
+        def score(self, batch):
+            return list(batch)
+
+    monkeypatch.setattr("worker.device.thread.STUCK_SECONDS_LEAST", 0.05)
+    device, blocked = Device(), threading.Event()
+    before = asyncio.create_task(device.run(blocked.wait, 20))
+    batch = asyncio.create_task(device.score(Quick(), [1, 2], predicted_seconds=0.001))
+    await asyncio.sleep(0.2)
+    blocked.set()
+    assert (await batch).outcomes == [1, 2]
+    await before
+    device.close()
+
+
+async def test_preparing_that_never_ends_is_a_broken_device(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("worker.device.thread.STUCK_SECONDS_LEAST", 0.05)
+    device, released = Device(), threading.Event()
+    with pytest.raises(DeviceError, match="preparing label sets is not done after"):
+        await device.prepare(lambda: released.wait(20))
+    released.set()
     device.close()
 
 

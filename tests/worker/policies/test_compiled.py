@@ -28,10 +28,10 @@ OPTIONS = CompileOptions()
 
 
 class RefusingModel(NoModel):
-    def prepare(self, label_set: LabelSet) -> Any:
+    def draft(self, label_set: LabelSet) -> Any:
         if "b" in label_set.labels:
             raise LabelSetError("labels leave no room for text; use fewer")
-        return super().prepare(label_set)
+        return super().draft(label_set)
 
 
 def test_a_compiled_policy_holds_what_the_stream_needs() -> None:

@@ -56,10 +56,10 @@ def test_a_budget_below_what_one_message_costs_is_found(scorer: Scorer) -> None:
         default: {latency_budget_seconds: 0.004, tasks: {topic: {mode: multi, labels: [a]}}}
         """
     )
-    hasty, default = lint_budgets(compile_policies(file, scorer, CompileOptions()), cost_model())
-    assert hasty.path == "hasty.latency_budget_seconds"
+    hasty, default = lint_budgets(compile_policies(file, scorer, CompileOptions()).by_name().values(), cost_model())
+    assert hasty.path == "tenants.hasty.latency_budget_seconds"
     assert hasty.message.startswith("is 0.001 s, and one message takes this device 0.005")
-    assert default.path == "(default).latency_budget_seconds"
+    assert default.path == "default.latency_budget_seconds"
 
 
 def test_a_budget_that_the_labels_alone_exceed_is_found(scorer: Scorer) -> None:
@@ -67,7 +67,7 @@ def test_a_budget_that_the_labels_alone_exceed_is_found(scorer: Scorer) -> None:
     budget_seconds = FIXED_SECONDS + 100 * SECONDS_PER_TOKEN
     tasks = f"{{t: {{mode: multi, labels: [{labels}]}}}}"
     file = policy_file(f"tenants: {{acme: {{latency_budget_seconds: {budget_seconds}, tasks: {tasks}}}}}")
-    assert len(lint_budgets(compile_policies(file, scorer, CompileOptions()), cost_model())) == 1
+    assert len(lint_budgets(compile_policies(file, scorer, CompileOptions()).by_name().values(), cost_model())) == 1
 
 
 def test_what_the_model_does_not_read_is_found_with_its_path(scorer: Scorer) -> None:

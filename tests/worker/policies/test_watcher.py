@@ -1,10 +1,12 @@
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from support.policies import NoModel, compiled_set
 
 from schemas.policy import PolicyFile
+from worker.errors import DeviceError
 from worker.policies.compiled import CompileOptions, PolicySet, PolicyStore, compile_policies
 from worker.policies.watcher import PolicyWatcher
 
@@ -21,6 +23,8 @@ class Watched:
         self.store = PolicyStore(compiled_set(FIRST))
         self.changes: list[tuple[PolicySet, PolicySet]] = []
         self.refusals: list[str] = []
+        self.loads: list[PolicySet] = []
+        self.in_two_parts = False
         self.failure: Exception | None = None
         self.watcher = PolicyWatcher(
             path,
@@ -28,14 +32,18 @@ class Watched:
             self.compile,
             0.01,
             lambda *sets: self.changes.append(sets),
+            lambda: self.loads.append(self.store.current),
             self.refusals.append,
             FIRST.encode(),
         )
 
-    async def compile(self, file: PolicyFile, previous: PolicySet) -> PolicySet:
+    async def compile(self, file: PolicyFile, previous: PolicySet) -> AsyncIterator[PolicySet]:
+        whole = compile_policies(file, NoModel(), CompileOptions(), previous)
+        if self.in_two_parts:
+            yield previous.with_policies(list(whole.tenants.values())[:1])
         if self.failure is not None:
             raise self.failure
-        return compile_policies(file, NoModel(), CompileOptions(), previous)
+        yield whole
 
     async def looks(self, times: int = 2) -> list[bool]:
         return [await self.watcher.look() for _ in range(times)]
@@ -74,7 +82,7 @@ async def test_a_file_that_is_still_being_written_is_left_alone(watched: Watched
     ("content", "reason"),
     [
         ("tenants: {acme: {tasks: {}}}", "tenants.acme.tasks: names no task"),
-        ("tenants: [", "line 1"),
+        ("tenants: [", "line 2"),
         ("", "must be a mapping of keys to values"),
         (FIRST.replace("labels", "lables"), "unknown key 'lables'; did you mean 'labels'?"),
     ],
@@ -136,3 +144,35 @@ async def test_it_looks_until_it_is_cancelled(watched: Watched) -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+TWO = """
+tenants:
+  acme: {tasks: {topic: {mode: multi, labels: [x]}}}
+  globex: {tasks: {topic: {mode: multi, labels: [y]}}}
+"""
+
+
+async def test_policies_come_into_force_one_after_the_other_and_are_loaded_once(watched: Watched) -> None:
+    watched.in_two_parts = True
+    watched.path.write_text(TWO)
+    assert await watched.looks() == [False, True]
+    assert [set(after.tenants) for _, after in watched.changes] == [{"acme"}, {"acme", "globex"}]
+    assert watched.loads == [watched.store.current]
+
+
+async def test_a_file_that_fails_half_way_leaves_all_of_the_last_good_one(watched: Watched) -> None:
+    before = watched.store.current
+    watched.in_two_parts, watched.failure = True, RuntimeError("out of memory")
+    watched.path.write_text(TWO)
+    assert await watched.looks() == [False, False]
+    assert watched.store.current is before
+    assert watched.loads == []
+    assert "the model failed on it: RuntimeError" in watched.refusals[0]
+
+
+async def test_a_broken_device_ends_the_watching_and_with_it_the_worker(watched: Watched) -> None:
+    watched.failure = DeviceError("preparing label sets is not done after 30 s")
+    watched.path.write_text(TWO)
+    with pytest.raises(DeviceError):
+        await watched.looks()

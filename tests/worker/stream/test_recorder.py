@@ -29,7 +29,9 @@ POLICIES = PolicyFile.model_validate(
 
 @pytest.fixture
 def recorder() -> Recorder:
-    return Recorder(Metrics(), Tracing(None), Health(CONDITIONS), max_silence_seconds=10)
+    metrics = Metrics()
+    metrics.tenants_changed(removed=[], versions={"shop": "v1"}, count=1)
+    return Recorder(metrics, Tracing(None), Health(CONDITIONS), max_silence_seconds=10)
 
 
 def value(recorder: Recorder, name: str, **labels: str) -> float:

@@ -58,6 +58,7 @@ class Bench:
         self.now = 0.0
         self.device = HeldDevice()
         self.metrics = Metrics()
+        self.metrics.tenants_changed(removed=[], versions={"shop": "v1"}, count=1)
         self.scoring = Scoring(
             batcher=Batcher(
                 cost_model(),

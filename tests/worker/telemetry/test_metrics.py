@@ -31,6 +31,7 @@ def test_every_metric_has_the_prefix_a_meaning_and_base_units() -> None:
 
 def test_a_published_message_is_counted_once_in_each_place() -> None:
     metrics = Metrics()
+    metrics.tenants_changed(removed=[], versions={"acme": "v1", "globex": "v1"}, count=2)
     metrics.message_published("acme", STAGE_SECONDS, latency_seconds=0.055, late=False, truncated_tokens=0)
     assert value(metrics, "messages_classified_total", tenant="acme") == 1
     assert value(metrics, "messages_on_time_total", tenant="acme") == 1
@@ -43,6 +44,7 @@ def test_a_published_message_is_counted_once_in_each_place() -> None:
 
 def test_late_and_truncated_messages_are_told_apart_by_tenant() -> None:
     metrics = Metrics()
+    metrics.tenants_changed(removed=[], versions={"acme": "v1", "globex": "v1"}, count=2)
     metrics.message_published("acme", STAGE_SECONDS, latency_seconds=3.0, late=True, truncated_tokens=40)
     metrics.message_published("globex", STAGE_SECONDS, latency_seconds=0.1, late=False, truncated_tokens=2)
     metrics.message_published("globex", STAGE_SECONDS, latency_seconds=0.1, late=False, truncated_tokens=3)
@@ -66,16 +68,62 @@ def test_a_batch_adds_to_device_time_and_to_the_ratio_of_the_prediction() -> Non
     assert value(metrics, "batch_actual_to_predicted_ratio_sum") == pytest.approx(1.2)
 
 
+def published(metrics: Metrics, tenant: str) -> None:
+    metrics.message_published(tenant, {}, latency_seconds=0.1, late=False, truncated_tokens=3)
+
+
 def test_only_the_policy_version_in_force_is_shown() -> None:
     metrics = Metrics()
-    metrics.policy_version("acme", "v1")
-    metrics.policy_version("acme", "v2")
-    metrics.policy_version("globex", "v1")
+    metrics.tenants_changed(removed=[], versions={"acme": "v1", "globex": "v1"}, count=2)
+    metrics.tenants_changed(removed=[], versions={"acme": "v2"}, count=2)
     assert value(metrics, "policy_info", tenant="acme", version="v1") is None
     assert value(metrics, "policy_info", tenant="acme", version="v2") == 1
-    metrics.policy_version("acme", None)
+    assert value(metrics, "policies_in_force") == 2
+    metrics.tenants_changed(removed=["acme", "nobody"], versions={}, count=1)
     assert value(metrics, "policy_info", tenant="acme", version="v2") is None
     assert value(metrics, "policy_info", tenant="globex", version="v1") == 1
+
+
+def test_a_removed_tenant_takes_all_its_series_along() -> None:
+    metrics = Metrics()
+    metrics.tenants_changed(removed=[], versions={"acme": "v1", "globex": "v1"}, count=2)
+    for tenant in ("acme", "globex"):
+        published(metrics, tenant)
+        metrics.messages_duplicate.labels(metrics.series_of(tenant)).inc()
+        metrics.virtual_lag({"acme": 1.0, "globex": 2.0})
+    metrics.tenants_changed(removed=["acme"], versions={}, count=1)
+    text = generate_latest(metrics.registry).decode()
+    assert 'tenant="acme"' not in text
+    assert 'tenant="globex"' in text
+
+
+def test_tenants_beyond_the_limit_share_one_series() -> None:
+    metrics = Metrics(most_tenants=2)
+    metrics.tenants_changed(removed=[], versions={"a": "v", "b": "v", "c": "v", "d": "v"}, count=4)
+    for tenant in ("a", "b", "c", "d"):
+        published(metrics, tenant)
+    metrics.virtual_lag({"c": 1.0, "d": 3.0})
+    assert value(metrics, "messages_classified_total", tenant="a") == 1
+    assert value(metrics, "messages_classified_total", tenant="(others)") == 2
+    assert value(metrics, "tenant_virtual_lag_seconds", tenant="(others)") == 3.0
+    assert value(metrics, "messages_classified_total", tenant="c") is None
+    metrics.tenants_changed(removed=["a"], versions={"c": "w"}, count=3)
+    published(metrics, "c")
+    assert value(metrics, "messages_classified_total", tenant="c") == 1
+
+
+def test_no_tenant_has_series_of_its_own_where_none_may() -> None:
+    metrics = Metrics(most_tenants=0)
+    metrics.tenants_changed(removed=[], versions={"a": "v"}, count=1)
+    published(metrics, "a")
+    assert 'tenant="a"' not in generate_latest(metrics.registry).decode()
+
+
+def test_the_moments_at_which_series_began_are_no_series() -> None:
+    metrics = Metrics()
+    metrics.tenants_changed(removed=[], versions={"a": "v"}, count=1)
+    published(metrics, "a")
+    assert "_created" not in generate_latest(metrics.registry).decode()
 
 
 def test_the_lag_of_a_revoked_partition_disappears() -> None:
