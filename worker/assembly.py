@@ -4,15 +4,12 @@ import asyncio
 import os
 import time
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from model.errors import ModelError
 from model.scorer import Scorer
-from model.starter import default_cache_dir
 from schemas.settings import PUBLISH_TIMEOUTS, Settings
 from worker.batching.batcher import Batcher
 from worker.batching.cost_model import CostModel
@@ -21,7 +18,7 @@ from worker.content.admission import Admission
 from worker.content.codec import RecordDecoder
 from worker.content.dead_letters import DeadLetters
 from worker.content.enrichment import Enrichment
-from worker.device.cost_measurement import CostStore, measure_cost, warm_up
+from worker.device.cost_measurement import CostStore, cost_store, measure_cost, warm_up
 from worker.device.model import load_model
 from worker.device.openmp import settled
 from worker.device.processors import processors
@@ -71,10 +68,9 @@ async def assemble(settings: Settings, device: Device, recorder: Recorder, stop:
     name_every_broker_error()
     model = await device.run(load_model, settings.model)
     recorder.model_loaded(model)
-    found = processors()
-    log.info("processors", found=str(found), threads=model.threads, openmp=settled(os.environ))
-    cost_store = CostStore(_cost_folder(), model, model.threads, found.usable)
-    cost_model = await _cost_model(settings, device, model, cost_store)
+    log.info("processors", found=str(processors()), threads=model.threads, openmp=settled(os.environ))
+    store_of_costs = cost_store(model)
+    cost_model = await _cost_model(settings, device, model, store_of_costs)
     limits = RecordLimits()
     store, watcher = await _policies(
         settings, _policy_compiler(settings, device, model, cost_model, limits, recorder), recorder
@@ -101,16 +97,7 @@ async def assemble(settings: Settings, device: Device, recorder: Recorder, stop:
         recorder=recorder,
         stop=stop,
     )
-    return Assembled(pipeline, cost_store, cost_model)
-
-
-def _cost_folder() -> Path | None:
-    """Where cost models are kept; None where this user has no place for them, which costs each start a measurement."""
-    try:
-        return default_cache_dir() / "cost-models"
-    except (ModelError, OSError) as error:
-        log.warning("no cost model is kept", reason=str(error))
-        return None
+    return Assembled(pipeline, store_of_costs, cost_model)
 
 
 def _batcher(settings: Settings, cost_model: CostModel) -> Batcher[Message]:

@@ -7,15 +7,20 @@ from model.errors import ModelError
 from model.scorer import Scorer
 from schemas.policy import PolicyFile
 from schemas.settings import Settings
+from worker.checks.costs import cost_results
 from worker.checks.kafka import check_kafka
 from worker.checks.machine import check_machine
 from worker.checks.result import CheckResult, Outcome
 from worker.config import load_policies, load_settings
+from worker.device.cost_measurement import cost_store, measure_cost
 from worker.device.model import load_model
 from worker.device.thread import Device
 from worker.errors import ConfigurationError, PolicyError
-from worker.policies.compiled import CompileOptions, compile_policies
+from worker.policies.compiled import CompileOptions, PolicySet, compile_policies
 from worker.policies.lint import lint_label_sets, lint_policies
+
+MEASURING_SECONDS = 2.0
+"""Enough for an estimate where no worker has measured this device yet."""
 
 CONFIGURATION, POLICIES, MODEL, LABEL_SETS = "configuration", "policies", "model", "label sets"
 
@@ -81,10 +86,19 @@ async def _check_model(settings: Settings, policies: PolicyFile | None) -> Async
         )
         detail = f"{len(tasks)} fit; {takes}"
         yield CheckResult(LABEL_SETS, Outcome.OK, detail)
+        for result in await device.run(_costs, settings, model, compiled):
+            yield result
         for path, message in lint_label_sets(compiled.by_name().values()):
             yield CheckResult(LABEL_SETS, Outcome.WARNING, f"{path}: {message}")
     finally:
         device.close()
+
+
+def _costs(settings: Settings, model: Scorer, policies: PolicySet) -> list[CheckResult]:
+    cost_model = cost_store(model).load()
+    if cost_model is None:
+        cost_model = measure_cost(model, settings.batching.max_batch_tokens, budget_seconds=MEASURING_SECONDS)
+    return list(cost_results(policies.by_name().values(), model, cost_model))
 
 
 def _described(model: Scorer) -> str:

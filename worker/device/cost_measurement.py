@@ -9,9 +9,12 @@ from pathlib import Path
 
 import structlog
 
+from model.errors import ModelError
 from model.label_set import LabelSet
 from model.scorer import EncodedText, PreparedLabelSet, Scorer
+from model.starter import default_cache_dir
 from worker.batching.cost_model import CostModel, CostSample, CostStateError, calibration_lengths, cost_key
+from worker.device.processors import processors
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +93,16 @@ class CostStore:
             temporary.replace(self._file)
         except OSError as error:
             log.warning("the cost model could not be stored", file=str(self._file), reason=str(error))
+
+
+def cost_store(model: Scorer) -> CostStore:
+    """Where the cost model of this model on this device is kept: in the cache, or nowhere without a place for it."""
+    try:
+        folder = default_cache_dir() / "cost-models"
+    except (ModelError, OSError) as error:
+        log.warning("no cost model is kept", reason=str(error))
+        folder = None
+    return CostStore(folder, model, model.threads, processors().usable)
 
 
 def _text_of(model: Scorer, prepared: PreparedLabelSet, length: int) -> EncodedText:

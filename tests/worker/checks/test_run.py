@@ -144,3 +144,10 @@ async def test_examples_that_the_model_ignores_are_a_warning_and_labels_it_canno
     (refused,) = await folder.named("label sets")
     assert refused.outcome == Outcome.FAILED
     assert refused.detail.startswith("tenants.acme.tasks.queue: labels[1]: the model cannot read '🙂'")
+
+
+async def test_the_cost_of_the_policies_is_said_once_the_model_is_loaded(folder: Folder) -> None:
+    write_tiny_checkpoint(folder.checkpoint)
+    (costs,) = await folder.named("cost of a message")
+    assert costs.outcome is Outcome.OK
+    assert costs.detail.startswith("of 60 words, alone on this device: acme ")
