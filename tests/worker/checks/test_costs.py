@@ -1,4 +1,3 @@
-
 import pytest
 from support.batching import cost_model
 from support.policies import policy_file
