@@ -12,6 +12,7 @@ from support.forked_process import ForkedProcess, forked_worker
 
 SLOWNESS_FILE = "seconds_per_text.json"
 EARLY_FILE = "commits_early"
+LABELS_FILE = "seconds_per_label.json"
 TASKS_METRIC = "test_asyncio_tasks"
 
 
@@ -27,6 +28,12 @@ def slow_down(folder: Path, seconds_per_text: float) -> None:
     written.replace(folder / SLOWNESS_FILE)
 
 
+def slow_labels_down(folder: Path, seconds_per_label: float, patience_seconds: float) -> None:
+    """Let a label tower of every worker started from now on with its settings in this folder take this long for each
+    label, and let the worker hold a device for broken that keeps it waiting longer than its patience."""
+    (folder / LABELS_FILE).write_text(json.dumps([seconds_per_label, patience_seconds]))
+
+
 def commit_early(folder: Path) -> None:
     """Let every worker started from now on with its settings in this folder commit what it has only just received."""
     (folder / EARLY_FILE).touch()
@@ -35,6 +42,8 @@ def commit_early(folder: Path) -> None:
 def _prepare(folder: Path) -> None:
     _make_slow(folder / SLOWNESS_FILE)
     _count_tasks()
+    if (folder / LABELS_FILE).exists():
+        _make_labels_slow(*json.loads((folder / LABELS_FILE).read_text()))
     if (folder / EARLY_FILE).exists():
         _commit_early()
 
@@ -55,6 +64,20 @@ def _make_slow(file: Path) -> None:
     Scorer.score = slow_score
 
 
+def _make_labels_slow(seconds_per_label: float, patience_seconds: float) -> None:
+    from model.architectures.bi_encoder import BiEncoder
+    from worker.device import thread
+
+    label_vectors = BiEncoder.label_vectors
+
+    def slow_vectors(self: BiEncoder, prompts: Any) -> Any:
+        time.sleep(seconds_per_label * sum(len(prompt.labels) for prompt in prompts))
+        return label_vectors(self, prompts)
+
+    BiEncoder.label_vectors = slow_vectors
+    thread.STUCK_SECONDS_LEAST = patience_seconds
+
+
 def _count_tasks() -> None:
     """Let /metrics tell how many tasks the worker's event loop has."""
     from prometheus_client import Gauge
@@ -63,8 +86,8 @@ def _count_tasks() -> None:
     from worker.telemetry.metrics import Metrics
 
     class MetricsWithTasks(Metrics):
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
             loop = asyncio.get_running_loop()
             tasks = Gauge(TASKS_METRIC, "Tasks of the event loop.", registry=self.registry)
             tasks.set_function(lambda: len(asyncio.all_tasks(loop)))

@@ -103,7 +103,8 @@ async def test_tenants_come_into_force_as_they_are_ready_and_the_removed_ones_go
     sets = [policies async for policies in making.compile(many(120), before)]
     assert [len(policies.tenants) for policies in sets] == [51, 101, 120]
     assert ["shop" in policies.tenants for policies in sets] == [True, True, False]
-    assert all(prepared.filled for policy in sets[-1].tenants.values() for prepared in policy.prepared)
+    filled: list[Any] = [prepared for policy in sets[-1].tenants.values() for prepared in policy.prepared]
+    assert all(prepared.filled for prepared in filled)
 
 
 async def test_a_file_that_is_refused_changes_no_tenant():
