@@ -73,7 +73,7 @@ def test_changed_texts_are_shown_under_the_policy_there_is(bench: Bench) -> None
     ("content", "said"),
     [
         ("tenants: {shop: {tasks: {topic: {mode: multy, labels: [a]}}}}", "mode"),
-        ("tenants: [", "line 1"),
+        ("tenants: [", "line 2"),
         (f"tenants: {{shop: {{tasks: {{t: {{mode: multi, labels: [{'a ' * 3000}]}}}}}}}}", "topic|tasks.t"),
     ],
 )
