@@ -57,7 +57,13 @@ class DeadLetters:
         if outgoing.wire_bytes > self._max_record_bytes:
             outgoing = self._smaller(record, ours)
         return Result(
-            record, [outgoing], trace, concluded_at=time.monotonic(), dead_letter_reason=reason, message=message
+            record,
+            [outgoing],
+            trace,
+            concluded_at=time.monotonic(),
+            dead_letter_reason=reason,
+            message=message,
+            tenant=message.tenant if message is not None else tenant,
         )
 
     def _smaller(self, record: Record, ours: dict[str, str | None]) -> Outgoing:

@@ -120,6 +120,8 @@ class Result:
     concluded_at: float
     dead_letter_reason: DeadLetterReason | None = None
     message: Message | None = None
+    tenant: str | None = None
+    """Whose record it is, as far as that is known."""
     size_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,7 +130,7 @@ class Result:
     @classmethod
     def of(cls, message: Message, outgoing: Sequence[Outgoing], *, concluded_at: float) -> "Result":
         """The enriched records of a message."""
-        return cls(message.record, outgoing, message.trace, concluded_at, message=message)
+        return cls(message.record, outgoing, message.trace, concluded_at, message=message, tenant=message.tenant)
 
     @property
     def offset(self) -> int:

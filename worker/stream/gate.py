@@ -22,7 +22,9 @@ class Gate:
     async def admit(self, partition: Partition[Result], records: Sequence[Record]) -> None:
         """Decode and tokenise; what can be scored is, and the rest is concluded as it is."""
         messages: list[Message] = []
-        for outcome in await self._admission.admit(partition, records):
+        outcomes = await self._admission.admit(partition, records)
+        self._outlet.expect(outcomes)
+        for outcome in outcomes:
             if isinstance(outcome, Result):
                 partition.conclude(outcome)
             else:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 
 import structlog
@@ -12,7 +13,7 @@ from schemas.settings import DeliverySettings
 from worker.backoff import Backoff
 from worker.errors import FloodError
 from worker.in_flight.flood_limit import FloodLimit
-from worker.in_flight.message import Result
+from worker.in_flight.message import Message, Result
 from worker.in_flight.partition import Partition
 from worker.in_flight.publish_estimate import PublishEstimate
 from worker.in_flight.publisher import Publisher, PublishError
@@ -110,18 +111,27 @@ class Outlet:
             self._recorder.published(acknowledged)
             results = [result for result in results if not result.acknowledged]
 
+    def expect(self, outcomes: Iterable[Message | Result]) -> None:
+        """Records were admitted: they count as read, whenever their results come."""
+        self._flood_limit.read(Counter(map(_tenant, outcomes)), time.monotonic())
+
     def _refuse_flood(self, results: list[Result]) -> None:
         """End the worker before it publishes a flood of dead letters: they stay in their topic, uncommitted."""
         # Late ones are left out: they tell of load, which stopping only makes worse.
         dead = [result for result in results if result.dead_letter_reason not in (None, DeadLetterReason.LATE)]
-        limit = self._flood_limit
-        if limit.count(len(results), len(dead), time.monotonic()):
+        if not dead:
+            return
+        now = time.monotonic()
+        self._flood_limit.die(Counter(map(_tenant, dead)), now)
+        flood = self._flood_limit.flood(now)
+        self._recorder.tenants_flooding(flood.tenants, self._delivery.flood_share)
+        if flood.exceeded:
             reasons = ", ".join(sorted({str(result.dead_letter_reason) for result in dead}))
             raise FloodError(
-                f"{limit.dead_letters} of {limit.results} records became dead letters within "
-                f"{self._delivery.flood_window_seconds:g} s (of late: {reasons or 'none'}): correct the "
-                "input, the policies or the mapping, or raise delivery.flood_share; "
-                "what was not published is delivered again"
+                f"{flood.dead} of {flood.read} records ({flood.dead / max(1, flood.read):.0%}) that were read within "
+                f"{self._delivery.flood_window_seconds:g} s became dead letters (of late: {reasons}), and "
+                f"delivery.flood_share allows {self._delivery.flood_share:.0%}: correct the input, the policies or the "
+                "mapping, or raise it; what was not published is delivered again"
             )
 
     async def _take_marks_away(self, partitions: Collection[Partition]) -> None:
@@ -135,3 +145,9 @@ class Outlet:
                 await asyncio.gather(*(self._publisher.write_mark(partition) for partition in ours))
         except (PublishError, TimeoutError) as error:
             log.warning("the next owner will take this for a crash", error=str(error))
+
+
+def _tenant(outcome: Message | Result) -> str | None:
+    """Whose record it was; a name that no policy knows may be anything a producer writes."""
+    unknown = isinstance(outcome, Result) and outcome.dead_letter_reason is DeadLetterReason.TENANT_UNKNOWN
+    return None if unknown else outcome.tenant

@@ -1,7 +1,7 @@
 """Tells telemetry and health what the stream does, so that the pipeline reads as a stream."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -45,6 +45,7 @@ class Recorder:
         self._failing: dict[Partition, str] = {}
         self._brokers_answer = True
         self._policies_served = False
+        self._flooding: set[str] = set()
         self.health.meet(PUBLISHING)
 
     def watch(self, loop: str) -> None:
@@ -179,6 +180,22 @@ class Recorder:
                 for outgoing in result.outgoing:
                     self.metrics.record_published(outgoing.topic)
             result.trace.finish(stage_seconds, error_type=result.dead_letter_reason)
+
+    def tenants_flooding(self, tenants: Collection[str], share: float) -> None:
+        """The tenants of whose records more than `share` become dead letters; each is said when it begins and ends."""
+        for tenant in sorted(set(tenants) - self._flooding):
+            log.error(
+                "too many of a tenant's records become dead letters; the other tenants are served on",
+                tenant=tenant,
+                delivery_flood_share=share,
+            )
+        for tenant in sorted(self._flooding - set(tenants)):
+            log.info("fewer of a tenant's records become dead letters again", tenant=tenant)
+        if self._flooding != set(tenants):
+            self._flooding = set(tenants)
+            self.metrics.tenant_flooding.clear()
+            for tenant in self._flooding:
+                self.metrics.tenant_flooding.labels(self.metrics.series_of(tenant)).set(1)
 
     def publish_failed(self, partition: Partition, failure: PublishError) -> None:
         """A round of a partition was not acknowledged; each cause is said once, not once for every partition."""

@@ -87,6 +87,7 @@ class Metrics:
             self.truncated_tokens,
             self.message_latency_seconds,
             self.tenant_virtual_lag_seconds,
+            self.tenant_flooding,
         )
         self._stage_series = {stage: self.stage_duration_seconds.labels(stage) for stage in Stage}
 
@@ -216,6 +217,9 @@ class Metrics:
         )
         self.messages_late = self._counter(
             "messages_late", "Messages acknowledged after their tenant's latency budget.", "tenant"
+        )
+        self.tenant_flooding = self._gauge(
+            "tenant_flooding", "1 while more of a tenant's records become dead letters than the limit allows.", "tenant"
         )
         self.messages_clock_ahead = self._counter(
             "messages_clock_ahead",

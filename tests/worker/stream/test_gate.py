@@ -33,6 +33,14 @@ class EvenOffsets:
         return self.dead_letters.of(record, DeadLetterReason.CRASHED_WORKER, detail, NOT_TRACED)
 
 
+class Expecting:
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+
+    def expect(self, outcomes: Sequence[Message | Result]) -> None:
+        self.offsets += [each.offset for each in outcomes]
+
+
 class Added:
     def __init__(self) -> None:
         self.offsets: list[int] = []
@@ -50,8 +58,10 @@ def taken(partition: Partition[Result], *offsets: int) -> list[Record]:
 
 async def test_what_can_be_read_is_scored_and_the_rest_is_concluded_at_once():
     scoring, partition = Added(), Partition[Result]("in", 0, epoch=1, next_offset=0)
-    gate = Gate(cast(Any, EvenOffsets()), cast(Any, scoring), cast(Any, None))
+    outlet = Expecting()
+    gate = Gate(cast(Any, EvenOffsets()), cast(Any, scoring), cast(Any, outlet))
     await gate.admit(partition, taken(partition, 0, 1, 2, 3))
+    assert outlet.offsets == [0, 1, 2, 3]
     assert scoring.offsets == [0, 2]
     assert [result.offset for result in await partition.next_results()] == [1, 3]
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from structlog.testing import capture_logs
+from support.messages import message
 from support.publishing import ListPublisher
 from support.records import consumer_record
 
@@ -55,11 +57,24 @@ def assigned(number: int = 0) -> Partition[Result]:
     return Partition[Result]("in", number, epoch=1, next_offset=0)
 
 
-def conclude(partition: Partition[Result], *offsets: int, reason: DeadLetterReason | None = None) -> None:
+def conclude(
+    partition: Partition[Result],
+    *offsets: int,
+    reason: DeadLetterReason | None = None,
+    tenant: str | None = None,
+    outlet: Outlet | None = None,
+) -> None:
+    """`outlet`: one that is told beforehand what was read."""
+    results: list[Result] = []
     for offset in offsets:
         record = consumer_record(offset=offset)
         partition.deliver(record, 0.0)
-        partition.conclude(Result(record, [Outgoing("out", None, b"%d" % offset, [])], NOT_TRACED, 0.0, reason))
+        outgoing = [Outgoing("out", None, b"%d" % offset, [])]
+        results.append(Result(record, outgoing, NOT_TRACED, 0.0, reason, tenant=tenant))
+    if outlet is not None:
+        outlet.expect(results)
+    for result in results:
+        partition.conclude(result)
 
 
 @pytest.fixture
@@ -122,11 +137,44 @@ async def test_a_flood_of_dead_letters_ends_the_worker_before_it_is_published():
     await asyncio.sleep(0)
     partition = assigned()
     bench.outlet.open(partition)
-    conclude(partition, 0, 1, 2, reason=DeadLetterReason.INVALID_JSON)
+    conclude(partition, 0, 1, 2, reason=DeadLetterReason.INVALID_JSON, outlet=bench.outlet)
     with pytest.raises(BaseExceptionGroup) as ended:
         await running
-    assert ended.group_contains(FloodError, match="3 of 3 records became dead letters .* invalid_json")
+    assert ended.group_contains(
+        FloodError,
+        match=r"3 of 3 records \(100%\) that were read within 300 s became .*invalid_json.*flood_share allows 50%",
+    )
     assert (bench.publisher.published, partition.tracker.watermark) == ([], 0)
+
+
+async def test_good_records_that_still_wait_for_the_device_count_as_read(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    bench.outlet.expect([message(partition, offset) for offset in range(2000)])
+    conclude(partition, *range(300), reason=DeadLetterReason.TEXT_MISSING, tenant="shop", outlet=bench.outlet)
+    await bench.until(lambda: partition.tracker.watermark == 300)
+
+
+async def test_one_tenants_flood_is_said_and_counted_and_the_others_are_served(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    with capture_logs() as logs:
+        conclude(partition, *range(300), tenant="shop", outlet=bench.outlet)
+        conclude(partition, *range(300, 500), reason=DeadLetterReason.TEXT_MISSING, tenant="bad", outlet=bench.outlet)
+        await bench.until(lambda: partition.tracker.watermark == 500)
+    said = [entry for entry in logs if "too many of a tenant's records" in entry["event"]]
+    assert [entry["tenant"] for entry in said] == ["bad"]
+
+
+async def test_unknown_tenants_are_nobody_to_spare(bench: Bench):
+    partition = assigned()
+    bench.outlet.open(partition)
+    conclude(partition, *range(300), tenant="shop", outlet=bench.outlet)
+    nobody = DeadLetterReason.TENANT_UNKNOWN
+    results = [Result(consumer_record(offset=n), [], NOT_TRACED, 0.0, nobody, tenant="nobody") for n in range(200)]
+    bench.outlet.expect(results)
+    with pytest.raises(FloodError, match=r"200 of 500 records"):
+        bench.outlet._refuse_flood(results)
 
 
 async def test_late_dead_letters_are_no_flood(bench: Bench):
