@@ -1,7 +1,7 @@
 """Label sets made ready for one model: checked and tokenised on any thread, their vectors computed on the device's."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 import torch
@@ -13,6 +13,24 @@ from model.label_set import LabelSet, validate
 from model.misuse import require_label_set
 from model.prompt import PreparedLabelSet, Prompt
 from model.vector_store import VectorStore, content_key
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The least that a label side computes at once: a label, or a label set whose labels are read together.
+
+    Attributes:
+        key: hash of its content.
+        token_count: tokens that the label side reads.
+    """
+
+    key: bytes
+    prompt: Prompt
+    token_count: int
+
+    @classmethod
+    def of(cls, prompt: Prompt) -> "Unit":
+        return cls(content_key(prompt), prompt, sum(map(len, prompt.labels)))
 
 
 class LabelPreparation:
@@ -31,6 +49,8 @@ class LabelPreparation:
         self._model_digest = model_digest
         self._device = device
         self._prepared: WeakValueDictionary[str, PreparedLabelSet] = WeakValueDictionary()
+        self._known: dict[bytes, Tensor] = {}
+        self._has_label_side = True
 
     def draft(self, label_set: LabelSet) -> PreparedLabelSet:
         """See `Scorer.draft`."""
@@ -65,34 +85,55 @@ class LabelPreparation:
             remarks=tuple(remarks),
         )
 
-    def fill(self, drafts: Sequence[PreparedLabelSet]) -> list[PreparedLabelSet]:
-        """See `Scorer.fill`."""
-        new = {draft.key: draft for draft in drafts if draft.key not in self._prepared}
-        vectors = self._vectors({content_key(draft.prompt): draft.prompt for draft in new.values()})
-        filled: dict[str, PreparedLabelSet] = {}
-        for key, draft in new.items():
-            of_draft = vectors.get(content_key(draft.prompt))
-            remarks = draft.remarks
-            if of_draft is not None and self._architecture.has_label_tower:
-                remarks = (*remarks, *remarks_on_vectors(draft.label_set, of_draft))
-            filled[key] = self._prepared[key] = replace(draft, vectors=of_draft, remarks=remarks)
-        return [filled.get(draft.key) or self._prepared.get(draft.key, draft) for draft in drafts]
+    def missing(self, drafts: Sequence[PreparedLabelSet]) -> list[Unit]:
+        """See `Scorer.missing`."""
+        wanted = {unit.key: unit for draft in drafts if draft.key not in self._prepared for unit in self._units(draft)}
+        unknown = [key for key in wanted if key not in self._known]
+        if self.store is not None and unknown:
+            self._known |= {key: vectors.to(self._device) for key, vectors in self.store.find(unknown).items()}
+        return [unit for key, unit in wanted.items() if key not in self._known]
 
-    def _vectors(self, prompts: Mapping[bytes, Prompt]) -> dict[bytes, Tensor]:
-        """By content, of those that have any; those that are not in the store are computed and put there."""
-        if not prompts:
-            return {}
-        stored = self.store.find(list(prompts)) if self.store is not None else {}
-        known = {key: vectors.to(self._device) for key, vectors in stored.items()}
-        missing = [key for key in prompts if key not in known]
-        if not missing:
-            return known
+    def compute(self, units: Sequence[Unit]) -> None:
+        """See `Scorer.compute`."""
+        if not units:
+            return
         with torch.inference_mode():
-            computed = self._architecture.label_vectors([prompts[key] for key in missing])
+            computed = self._architecture.label_vectors([unit.prompt for unit in units])
         if computed is None:
-            return {}
-        # Of each label set its own memory: a part of a whole pass would keep all of it alive.
-        fresh = {key: vectors.clone() for key, vectors in zip(missing, computed, strict=True)}
+            self._has_label_side = False
+            return
+        # Of each unit its own memory: a part of a whole pass would keep all of it alive.
+        fresh = {unit.key: vectors.clone() for unit, vectors in zip(units, computed, strict=True)}
         if self.store is not None:
             self.store.keep(fresh)
-        return known | fresh
+        self._known |= fresh
+
+    def fill(self, drafts: Sequence[PreparedLabelSet]) -> list[PreparedLabelSet]:
+        """See `Scorer.fill`."""
+        self.compute(self.missing(drafts))
+        new = {draft.key: draft for draft in drafts if draft.key not in self._prepared}
+        filled = {key: self._filled(draft) for key, draft in new.items()}
+        for key, prepared in filled.items():
+            self._prepared[key] = prepared
+        for draft in new.values():
+            for unit in self._units(draft):
+                self._known.pop(unit.key, None)
+        return [filled.get(draft.key) or self._prepared.get(draft.key, draft) for draft in drafts]
+
+    def _filled(self, draft: PreparedLabelSet) -> PreparedLabelSet:
+        units = self._units(draft)
+        if not units:  # labels are read with the text
+            return replace(draft)
+        vectors = torch.cat([self._known[unit.key] for unit in units])
+        if not self._architecture.has_label_tower:
+            return replace(draft, vectors=vectors)
+        return replace(draft, vectors=vectors, remarks=(*draft.remarks, *remarks_on_vectors(draft.label_set, vectors)))
+
+    def _units(self, draft: PreparedLabelSet) -> list[Unit]:
+        """What its vectors are made of: each label, where a tower reads them one by one, or all of them."""
+        prompt = draft.prompt
+        if not self._has_label_side or not prompt.labels:
+            return []
+        if not self._architecture.has_label_tower:
+            return [Unit.of(prompt)]
+        return [Unit.of(replace(prompt, label_count=1, labels=(sequence,))) for sequence in prompt.labels]

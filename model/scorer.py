@@ -16,7 +16,7 @@ from transformers import PreTrainedConfig
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import LabelSetError, ModelError
 from model.gliclass import GliclassModel
-from model.label_preparation import LabelPreparation
+from model.label_preparation import LabelPreparation, Unit
 from model.label_set import LabelSet
 from model.long_text import LongText, combine_windows
 from model.misuse import require_encoded, require_prepared, require_something_to_read, require_text
@@ -205,8 +205,16 @@ class Scorer:
         """
         return self._preparation.draft(label_set)
 
+    def missing(self, drafts: Sequence[PreparedLabelSet]) -> list[Unit]:
+        """What is to be computed before the drafts can be filled, and not on disk. Belongs to the device's thread."""
+        return self._preparation.missing(drafts)
+
+    def compute(self, units: Sequence[Unit]) -> None:
+        """Compute some of what is missing, in one pass on the device's thread, for a `fill` that follows."""
+        self._preparation.compute(units)
+
     def fill(self, drafts: Sequence[PreparedLabelSet]) -> list[PreparedLabelSet]:
-        """The drafts with what their label side can know without a text: taken from disk, or computed in one pass.
+        """The drafts with what their label side can know without a text; what is missing is computed in one pass.
 
         Belongs to the device's thread. Equal content gets the same object.
         """

@@ -44,7 +44,7 @@ def test_many_drafts_are_filled_in_one_pass_with_the_vectors_of_each_alone(
 ) -> None:
     counted = Counted(scorer, monkeypatch)
     filled = scorer.fill([scorer.draft(label_set) for label_set in COLOURS])
-    assert counted.passes == [len(COLOURS)]
+    assert counted.passes == [1 + 2 * len(COLOURS)]  # "green" is in all of them
     other = Scorer.load(folder, dtype="float32")
     for prepared, label_set in zip(filled, COLOURS, strict=True):
         alone = other.prepare(label_set)
@@ -69,7 +69,7 @@ def test_equal_drafts_become_one_object(scorer: Scorer, monkeypatch: pytest.Monk
     first, second = scorer.fill([scorer.draft(COLOURS[0]), scorer.draft(COLOURS[0])])
     assert first is second
     assert scorer.prepare(COLOURS[0]) is first
-    assert counted.passes == [1]
+    assert counted.passes == [3]
 
 
 def test_vectors_that_are_on_disk_are_not_computed_again(
@@ -82,7 +82,7 @@ def test_vectors_that_are_on_disk_are_not_computed_again(
     second.keep_vectors_in(tmp_path)
     counted = Counted(second, monkeypatch)
     after = second.fill([second.draft(label_set) for label_set in [*COLOURS, LabelSet(("new", "newer"))]])
-    assert counted.passes == [1]
+    assert counted.passes == [2]
     for old, new in zip(before, after, strict=False):
         assert old.vectors is not None
         assert new.vectors is not None
@@ -106,3 +106,21 @@ def test_a_model_that_reads_labels_with_the_text_has_no_vectors(tmp_path: Path) 
     (filled,) = scorer.fill([scorer.draft(COLOURS[0])])
     assert filled.vectors is None
     assert scorer.fill([]) == []
+
+
+def test_labels_are_computed_some_at_a_time_and_then_only_put_together(
+    scorer: Scorer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(scorer, monkeypatch)
+    drafts = [scorer.draft(label_set) for label_set in COLOURS]
+    units = scorer.missing(drafts)
+    assert all(unit.token_count > 0 for unit in units)
+    for start in range(0, len(units), 4):
+        scorer.compute(units[start : start + 4])
+    assert scorer.missing(drafts) == []
+    filled = scorer.fill(drafts)
+    assert counted.passes == [4, 4, 4, 1]
+    alone = Scorer.load(folder, dtype="float32").prepare(COLOURS[3])
+    assert filled[3].vectors is not None
+    assert alone.vectors is not None
+    torch.testing.assert_close(filled[3].vectors, alone.vectors, rtol=0, atol=1e-5)

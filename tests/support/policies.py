@@ -26,10 +26,6 @@ class Prepared:
     def key(self) -> str:
         return self.label_set.key
 
-    @property
-    def prompt(self) -> Any:
-        return SimpleNamespace(labels=[range(4)] * len(self.label_set.labels))
-
 
 class NoModel:
     """Prepares a label set by remembering it."""
@@ -44,8 +40,13 @@ class NoModel:
         self.prepared.append(label_set)
         return Prepared(label_set, self._token_count, self._remarks)
 
+    def missing(self, drafts: Sequence[Any]) -> list[Any]:
+        return [SimpleNamespace(token_count=4, label=label) for draft in drafts for label in draft.label_set.labels]
+
+    def compute(self, units: Sequence[Any]) -> None:
+        self.passes.append(len(units))
+
     def fill(self, drafts: Sequence[Any]) -> list[Any]:
-        self.passes.append(len(drafts))
         return [replace(draft, filled=True) for draft in drafts]
 
 

@@ -15,6 +15,7 @@ from schemas.settings import Settings
 from worker.errors import PolicyError
 
 if TYPE_CHECKING:
+    from model.label_preparation import Unit
     from model.prompt import PreparedLabelSet
 
 DEFAULT_TENANT = "(default)"
@@ -25,6 +26,10 @@ class PreparesLabelSets(Protocol):
     """What compiling needs of a model; see `Scorer`."""
 
     def draft(self, label_set: LabelSet) -> "PreparedLabelSet": ...
+
+    def missing(self, drafts: "Sequence[PreparedLabelSet]") -> "list[Unit]": ...
+
+    def compute(self, units: "Sequence[Unit]") -> None: ...
 
     def fill(self, drafts: "Sequence[PreparedLabelSet]") -> "list[PreparedLabelSet]": ...
 

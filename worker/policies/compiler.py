@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,15 @@ from worker.policies.compiled import (
 from worker.policies.lint import Finding, lint_budgets, lint_label_sets
 
 if TYPE_CHECKING:
+    from model.label_preparation import Unit
     from model.prompt import PreparedLabelSet
 
 log = structlog.get_logger(__name__)
 
 SLICE_SECONDS = 0.03
 """How long the device computes label vectors at a time: a batch that is bound meanwhile waits no longer than this."""
-FIRST_SLICE_TOKENS, MOST_SLICE_TOKENS = 256, 16_384
+FILLED_AT_A_TIME = 20
+FIRST_SLICE_TOKENS, MOST_SLICE_TOKENS = 64, 16_384
 POLICIES_AT_A_TIME = 50
 """So many come into force together; each time costs a copy of the table of all tenants."""
 PROGRESS_SECONDS = 5.0
@@ -91,25 +94,26 @@ class PolicyCompiler:
         """The policies with all that the device computes, some at a time, in order."""
         for start in range(0, len(drafted), POLICIES_AT_A_TIME):
             part = drafted[start : start + POLICIES_AT_A_TIME]
-            waiting = {draft.key: draft for policy in part for draft in policy.prepared}
-            filled: dict[str, PreparedLabelSet] = {}
+            drafts = list({draft.key: draft for policy in part for draft in policy.prepared}.values())
+            waiting = deque(await self._device.prepare(partial(self._model.missing, drafts)))
             while waiting:
-                chosen = list(self._slice(waiting.values()))
-                done, seconds = await self._device.prepare(partial(_timed_fill, self._model, chosen))
+                units = self._slice(waiting)
+                seconds = await self._device.prepare(partial(_timed, partial(self._model.compute, units)))
+                self._learn(sum(unit.token_count for unit in units), seconds)
+            filled: dict[str, PreparedLabelSet] = {}
+            for at in range(0, len(drafts), FILLED_AT_A_TIME):
+                chosen = drafts[at : at + FILLED_AT_A_TIME]
+                done = await self._device.prepare(partial(self._model.fill, chosen))
                 filled |= {draft.key: one for draft, one in zip(chosen, done, strict=True)}
-                for draft in chosen:
-                    del waiting[draft.key]
-                self._learn(sum(_label_tokens(draft) for draft in chosen), seconds)
             yield [with_prepared(policy, filled) for policy in part]
 
-    def _slice(self, drafts: "Iterable[PreparedLabelSet]") -> "Iterator[PreparedLabelSet]":
-        """The first of them that make a slice; at least one."""
-        tokens = 0
-        for draft in drafts:
-            tokens += _label_tokens(draft)
-            if tokens > self._slice_tokens and tokens > _label_tokens(draft):
-                return
-            yield draft
+    def _slice(self, waiting: "deque[Unit]") -> "list[Unit]":
+        """Take the first of them that make a slice; at least one."""
+        units = [waiting.popleft()]
+        tokens = units[0].token_count
+        while waiting and (tokens := tokens + waiting[0].token_count) <= self._slice_tokens:
+            units.append(waiting.popleft())
+        return units
 
     def _learn(self, tokens: int, seconds: float) -> None:
         """A slice of so many tokens took so long: the next one is to take SLICE_SECONDS, and grows at most twofold."""
@@ -126,13 +130,7 @@ def _findings(policies: Sequence[CompiledPolicy], cost_model: CostModel) -> list
     return budgets + [("a label set that is not read as written", found) for found in lint_label_sets(policies)]
 
 
-def _timed_fill(
-    model: PreparesLabelSets, drafts: "Sequence[PreparedLabelSet]"
-) -> "tuple[list[PreparedLabelSet], float]":
+def _timed(function: Callable[[], object]) -> float:
     began_at = time.perf_counter()
-    return model.fill(drafts), time.perf_counter() - began_at
-
-
-def _label_tokens(draft: "PreparedLabelSet") -> int:
-    """What the label side has to read; one where labels are read with the text, and nothing is computed."""
-    return max(1, sum(len(sequence) for sequence in draft.prompt.labels))
+    function()
+    return time.perf_counter() - began_at
