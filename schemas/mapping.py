@@ -57,6 +57,18 @@ class EventTimeSource(SettingsModel):
         return _exactly_one_of(self, _KINDS[:2])
 
 
+class SkipRules(SettingsModel):
+    """Records that are passed over: that they hold no text is no error. They are counted, and make no dead letter."""
+
+    null_values: bool = Field(default=False, description="true: records whose value is null (tombstones).")
+    missing_text: bool = Field(
+        default=False, description="true: JSON values that hold nothing, or null, at every path of input.mapping.text."
+    )
+    fields: dict[FieldPath, list[str | int | bool | None]] = Field(
+        default={}, description="path: values. JSON values that hold one of these there, as op: [d]."
+    )
+
+
 class InputMapping(SettingsModel):
     """How an input record is read."""
 

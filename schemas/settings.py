@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.kafka_settings import KafkaSettings
-from schemas.mapping import InputMapping
+from schemas.mapping import InputMapping, SkipRules
 from schemas.types import (
     MEBIBYTE,
     DeviceName,
@@ -36,6 +36,7 @@ class InputSettings(SettingsModel):
 
     topics: Annotated[list[TopicName], NoDecode, BeforeValidator(comma_separated)] = Field(min_length=1)
     mapping: InputMapping = InputMapping()
+    skip: SkipRules = SkipRules()
     max_text_bytes: int = Field(
         default=MEBIBYTE,
         ge=1,
@@ -43,6 +44,12 @@ class InputSettings(SettingsModel):
         description="A longer text is a dead letter (text_too_large); so is, unread, a value of more than six times as "
         "many bytes: the most that JSON needs to write such a text.",
     )
+
+    @model_validator(mode="after")
+    def _text_has_nothing_to_skip(self) -> Self:
+        if self.mapping.format == "text" and (self.skip.missing_text or self.skip.fields):
+            raise ValueError("skip: format text has no fields; only skip.null_values goes with it")
+        return self
 
     @field_validator("topics")
     @classmethod

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import signal
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -319,3 +321,42 @@ async def test_a_topic_that_does_not_exist_ends_the_start_with_its_name(stream: 
     with WorkerProcess(stream.folder, settings) as worker:
         assert await asyncio.to_thread(worker.wait) == 2
         assert "no-such-topic" in worker.log
+
+
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+async def test_deletes_and_tombstones_of_change_data_capture_run_through_without_dead_letters(
+    stream: Stream, guarantee: str
+):
+    change = json.dumps({"op": "u", "after": {"body": "where is my parcel", "tenant": "shop"}}).encode()
+    deleted = json.dumps({"op": "d", "after": None}).encode()
+    records = [change, deleted, Record(None, key=b"k"), change, Record(None), deleted] * 40
+    await produce(stream.bootstrap_servers, stream.input_topic, records)
+    capture = {
+        "topics": [stream.input_topic],
+        "mapping": {"text": ["after.body"], "tenant": {"field": "after.tenant"}},
+        "skip": {"null_values": True, "fields": {"op": ["d"]}},
+    }
+    settings = stream.settings(input=capture, delivery={"guarantee": guarantee})
+    with WorkerProcess(stream.folder, settings) as worker:
+        for reason in ("null_value", "field_value"):
+            await eventually(
+                partial(worker.metric, "gliclass_records_ignored_total", reason=reason),
+                lambda ignored: ignored == 80,
+                what=f"all records of reason {reason} are passed over",
+            )
+        assert await asyncio.to_thread(worker.terminate) == 0
+    outcome = await stream.outcome(80)
+    assert (len(outcome.values), outcome.reasons) == (80, {})
+
+
+async def test_times_in_seconds_make_nothing_late_and_are_said_once(stream: Stream):
+    value = json.dumps({"text": "where is my parcel", "tenant": "shop"}).encode()
+    wrong = [Record(value, timestamp_ms=int(time.time())) for _ in range(20)]
+    await produce(stream.bootstrap_servers, stream.input_topic, wrong)
+    with WorkerProcess(stream.folder, stream.settings()) as worker:
+        outcome = await stream.outcome(20)
+        assert {dict(record.headers)["gliclass-late"] for record in outcome.outputs} == {b"0"}
+        assert worker.metric("gliclass_messages_time_ignored_total", tenant="shop") == 20
+        assert worker.metric("gliclass_message_latency_seconds_sum", tenant="shop") < 20 * 60
+        assert worker.log.count("so their arrival counts instead") == 1
+        assert await asyncio.to_thread(worker.terminate) == 0

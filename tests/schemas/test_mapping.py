@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from schemas.errors import error_lines
 from schemas.mapping import InputMapping
+from schemas.settings import InputSettings
 
 
 def lines_of(written: dict[str, Any]) -> list[str]:
@@ -59,3 +60,14 @@ def test_a_path_with_an_empty_part_is_refused(path: str) -> None:
 
 def test_plain_text_takes_its_tenant_from_elsewhere() -> None:
     assert InputMapping.model_validate({"format": "text", "tenant": {"header": "tenant"}}).format == "text"
+
+
+def test_a_text_without_fields_has_none_to_skip_by() -> None:
+    with pytest.raises(ValidationError, match=r"only skip\.null_values goes with it"):
+        InputSettings.model_validate(
+            {"topics": ["in"], "mapping": {"format": "text"}, "skip": {"fields": {"op": ["d"]}}}
+        )
+    read = InputSettings.model_validate(
+        {"topics": ["in"], "mapping": {"format": "text"}, "skip": {"null_values": True}}
+    )
+    assert read.skip.null_values

@@ -5,15 +5,16 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from model.long_text import LongText
 from model.scorer import EncodedText, PreparedLabelSet
 from schemas.records import DeadLetterReason
 from worker.content.codec import RecordDecoder, RecordError
 from worker.content.dead_letters import DeadLetters
+from worker.content.json_values import SkippedRecordError
 from worker.in_flight.message import Message, Owner, Result
-from worker.in_flight.record import Record
+from worker.in_flight.record import Record, time_or_none
 from worker.policies.compiled import CompiledPolicy
 from worker.telemetry.tracing import Tracing
 
@@ -54,6 +55,8 @@ class Admission:
         trace = self._tracing.start_message(record.headers, record.topic, record.partition, record.offset)
         try:
             decoded = self._decoder.decode(record.key, record.value, record.headers)
+        except SkippedRecordError as skipped:
+            return Result(record, (), trace, concluded_at=time.monotonic(), skip_reason=skipped.reason)
         except RecordError as error:
             if error.tenant is not None:
                 trace.belongs_to(error.tenant)
@@ -69,7 +72,7 @@ class Admission:
             return self._dead_letters.of(
                 record, DeadLetterReason.MODEL_ERROR, type(error).__name__, trace, tenant=decoded.tenant
             )
-        deadline, clock_ahead_seconds = _deadline(record, decoded.budget_starts_at_ms, policy.latency_budget_seconds)
+        begun = _begun(record, decoded.budget_starts_at_ms, time.time())
         return Message(
             owner=owner,
             record=record,
@@ -77,11 +80,12 @@ class Admission:
             policy=policy,
             encoded=encoded,
             duplicate_key=(policy.version, hashlib.blake2b(decoded.text.encode(), digest_size=16).digest()),
-            deadline=deadline,
+            deadline=time.monotonic() - begun.age_seconds + policy.latency_budget_seconds,
             delivered_at=delivered_at,
             admitted_at=time.monotonic(),
             trace=trace,
-            clock_ahead_seconds=clock_ahead_seconds,
+            clock_ahead_seconds=begun.ahead_seconds,
+            impossible_time_ms=begun.impossible_ms,
         )
 
     def condemn(self, record: Record, detail: str) -> Result:
@@ -94,12 +98,26 @@ class Admission:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _deadline(record: Record, starts_at_ms: int | None, budget_seconds: float) -> tuple[float, float]:
-    """The end of the latency budget on the monotonic clock, and seconds by which the record's time is in the future.
+class _Begun(NamedTuple):
+    """How long a latency budget runs already, how far ahead the record's clock was, and a time that cannot be."""
 
-    It runs from where the record says or Kafka's timestamp; from now where there is none (-1, 0), and where a clock
-    that runs ahead puts it into the future.
+    age_seconds: float
+    ahead_seconds: float = 0.0
+    impossible_ms: int | None = None
+
+
+def _begun(record: Record, starts_at_ms: int | None, now_seconds: float) -> _Begun:
+    """The budget runs from where the record says, or else from Kafka's timestamp.
+
+    From now where there is neither (-1, 0), where it cannot be right, and where a clock that is ahead puts it into the
+    future.
     """
-    timestamp_ms = starts_at_ms if starts_at_ms is not None else record.timestamp
-    age_seconds = time.time() - timestamp_ms / 1000 if timestamp_ms > 0 else 0.0
-    return time.monotonic() - max(0.0, age_seconds) + budget_seconds, max(0.0, -age_seconds)
+    impossible_ms: int | None = None
+    for timestamp_ms in (starts_at_ms, record.timestamp):
+        if timestamp_ms is None or timestamp_ms <= 0:
+            continue
+        if time_or_none(timestamp_ms, 1000 * now_seconds) is not None:
+            age_seconds = now_seconds - timestamp_ms / 1000
+            return _Begun(max(0.0, age_seconds), max(0.0, -age_seconds), impossible_ms)
+        impossible_ms = impossible_ms or timestamp_ms
+    return _Begun(0.0, 0.0, impossible_ms)

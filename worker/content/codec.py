@@ -16,7 +16,16 @@ from schemas.records import (
 from schemas.settings import InputSettings
 from worker.content.foreign_bytes import what_it_is, what_shape_it_has
 from worker.content.json_document import JsonDocument
-from worker.content.json_values import ABSENT, RecordError, event_time_ms, kind_of, parse_json, utf8
+from worker.content.json_values import (
+    ABSENT,
+    RecordError,
+    SkippedRecordError,
+    SkipReason,
+    event_time_ms,
+    kind_of,
+    parse_json,
+    utf8,
+)
 from worker.in_flight.message import DecodedRecord
 from worker.in_flight.record import replayed_at_ms
 
@@ -43,6 +52,7 @@ class RecordDecoder:
 
     def __init__(self, settings: InputSettings, payload: str | list[str]) -> None:
         self._mapping: InputMapping = settings.mapping
+        self._skip = settings.skip
         self._max_text_bytes = settings.max_text_bytes
         self._max_value_bytes = settings.max_text_bytes * JSON_BYTES_PER_TEXT_BYTE
         self._payload = payload
@@ -50,7 +60,12 @@ class RecordDecoder:
     def decode(
         self, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]
     ) -> DecodedRecord:
-        """Read one record; raises RecordError. Costs nothing worth naming when the value is far too large."""
+        """Read one record. Costs nothing worth naming when the value is far too large.
+
+        Raises:
+            RecordError: it becomes a dead letter.
+            SkippedRecordError: the settings pass it over.
+        """
         outside = _Outside(key, dict(headers))
         try:
             return self._decode(outside, value)
@@ -62,6 +77,8 @@ class RecordDecoder:
             raise
 
     def _decode(self, outside: "_Outside", value: bytes | None) -> DecodedRecord:
+        if value is None and self._skip.null_values:
+            raise SkippedRecordError(SkipReason.NULL_VALUE)
         if not value:
             detail = "the value is null" if value is None else "the value has no bytes"
             raise RecordError(DeadLetterReason.VALUE_EMPTY, detail)
@@ -71,6 +88,10 @@ class RecordDecoder:
             raise self._too_large(f"the value has {len(value)} bytes")
         parsed, cleaned, replaced = parse_json(value)
         inside = JsonDocument(parsed, cleaned)
+        if any(_is_one_of(inside.at(path), values) for path, values in self._skip.fields.items()):
+            raise SkippedRecordError(SkipReason.FIELD_VALUE)
+        if self._skip.missing_text and not self._found(inside):
+            raise SkippedRecordError(SkipReason.MISSING_TEXT)
         tenant = self._tenant(outside, inside)
         try:
             text = self._text(inside)
@@ -106,10 +127,9 @@ class RecordDecoder:
         )
 
     def _text(self, inside: JsonDocument) -> str:
-        paths = self._mapping.text
-        found = [(path, content) for path in paths if (content := inside.at(path)) not in (ABSENT, None)]
+        found = self._found(inside)
         if not found:
-            where = " or ".join(repr(path) for path in paths)
+            where = " or ".join(repr(path) for path in self._mapping.text)
             detail = f"the value ({kind_of(inside.parsed)}) holds nothing at {where}"
             raise RecordError(DeadLetterReason.TEXT_MISSING, _with_shape(detail, inside))
         for path, content in found:
@@ -121,6 +141,10 @@ class RecordDecoder:
         if len(text) * 4 > self._max_text_bytes and (size := len(text.encode())) > self._max_text_bytes:
             raise self._too_large(f"the text has {size} bytes")
         return text
+
+    def _found(self, inside: JsonDocument) -> list[tuple[str, Any]]:
+        paths = self._mapping.text
+        return [(path, content) for path in paths if (content := inside.at(path)) not in (ABSENT, None)]
 
     def _tenant(self, outside: "_Outside", inside: JsonDocument) -> str:
         source = self._mapping.tenant
@@ -179,6 +203,11 @@ class RecordDecoder:
 def _with_shape(detail: str, inside: JsonDocument) -> str:
     shape = what_shape_it_has(inside.parsed)
     return detail if shape is None else f"{detail}; {shape}"
+
+
+def _is_one_of(found: Any, values: Iterable[Any]) -> bool:
+    """JSON's own equality: 1 is not true."""
+    return any(type(found) is type(value) and found == value for value in values)
 
 
 class _Outside:

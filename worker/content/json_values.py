@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -24,6 +25,22 @@ _STRING_OR_LARGE_NUMBER = re.compile(
 )
 _PERHAPS_LARGE = re.compile(rb"[eE]\+?\d|\d{309}")
 _KINDS = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+class SkipReason(StrEnum):
+    """Why a record is passed over; see `SkipRules`."""
+
+    NULL_VALUE = "null_value"
+    MISSING_TEXT = "missing_text"
+    FIELD_VALUE = "field_value"
+
+
+class SkippedRecordError(Exception):
+    """The settings say that this record is not to be classified."""
+
+    def __init__(self, reason: SkipReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class RecordError(Exception):

@@ -72,6 +72,8 @@ class Message:
     batch_messages: int = 0
     batch_tokens: int = 0
     clock_ahead_seconds: float = 0.0
+    impossible_time_ms: int | None = None
+    """A time of the record's that was left out, as nothing can have been written then."""
 
     def bind(self, batch: "Batch[Message]", now: float) -> None:
         """The message goes to the device in this batch."""
@@ -122,6 +124,8 @@ class Result:
     message: Message | None = None
     tenant: str | None = None
     """Whose record it is, as far as that is known."""
+    skip_reason: str | None = None
+    """Why the record was passed over: then nothing goes out."""
     size_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:

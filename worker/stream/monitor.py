@@ -11,7 +11,8 @@ from worker.batching.batcher import Batcher
 from worker.health.stopping import exit_hard
 from worker.health.watchdog import Standing, Watchdog
 from worker.in_flight.message import Message
-from worker.in_flight.partition import Partition
+from worker.in_flight.partition import Delivered, Partition
+from worker.in_flight.record import time_or_none
 from worker.kafka.consumer import GroupConsumer
 from worker.stream.intake import Intake
 from worker.stream.recorder import Recorder
@@ -48,14 +49,21 @@ async def watch_backlog(
             recorder.brokers_answer(True)
             for partition, records in lag.items():
                 labels = (partition.topic, str(partition.number))
-                timestamp_ms = partition.oldest.timestamp_ms if partition.oldest else 0
-                seconds = max(0.0, time.time() - timestamp_ms / 1000) if timestamp_ms > 0 else 0.0
+                seconds = _waiting_seconds(partition.oldest, time.time(), now)
                 metrics.partition_lag_records.labels(*labels).set(records)
                 metrics.partition_lag_seconds.labels(*labels).set(seconds)
             standings = [_standing(partition, records, consumer, intake) for partition, records in lag.items()]
             if stuck := watchdog.look(standings, time.monotonic()):
                 end_at_standstill("; ".join(stuck))
         await asyncio.sleep(interval_seconds)
+
+
+def _waiting_seconds(oldest: Delivered | None, wall_seconds: float, now: float) -> float:
+    """Since the oldest record's own time; since its delivery where that time cannot be."""
+    if oldest is None:
+        return 0.0
+    since_ms = time_or_none(oldest.timestamp_ms, 1000 * wall_seconds)
+    return max(0.0, wall_seconds - since_ms / 1000) if since_ms is not None else max(0.0, now - oldest.at)
 
 
 def end_at_standstill(reason: str) -> None:

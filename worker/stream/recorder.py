@@ -14,6 +14,7 @@ from worker.in_flight.backpressure import Load
 from worker.in_flight.message import Message, Result
 from worker.in_flight.partition import Partition
 from worker.in_flight.publisher import PublishError
+from worker.in_flight.record import EARLIEST_MS
 from worker.policies.compiled import PolicySet
 from worker.telemetry.metrics import Metrics, Stage
 from worker.telemetry.tracing import BatchTrace, Tracing
@@ -46,6 +47,7 @@ class Recorder:
         self._brokers_answer = True
         self._policies_served = False
         self._flooding: set[str] = set()
+        self._topics_with_wrong_times: set[str] = set()
         self.health.meet(PUBLISHING)
 
     def watch(self, loop: str) -> None:
@@ -163,9 +165,13 @@ class Recorder:
         for result in results:
             message = result.message
             stage_seconds = _stage_seconds(message, result, now) if message else {}
+            if message is not None and message.impossible_time_ms is not None:
+                self._time_left_out(message, message.impossible_time_ms)
             if message is not None and message.clock_ahead_seconds > CLOCK_TOLERANCE_SECONDS:
                 self.metrics.messages_clock_ahead.labels(self.metrics.series_of(message.tenant)).inc()
-            if result.dead_letter_reason is not None:
+            if result.skip_reason is not None:
+                self.metrics.records_ignored.labels(result.skip_reason).inc()
+            elif result.dead_letter_reason is not None:
                 self.metrics.records_dead_lettered.labels(result.dead_letter_reason).inc()
             elif message is not None:
                 latency_seconds = now - message.deadline + message.latency_budget_seconds
@@ -180,6 +186,18 @@ class Recorder:
                 for outgoing in result.outgoing:
                     self.metrics.record_published(outgoing.topic)
             result.trace.finish(stage_seconds, error_type=result.dead_letter_reason)
+
+    def _time_left_out(self, message: Message, time_ms: int) -> None:
+        self.metrics.messages_time_ignored.labels(self.metrics.series_of(message.tenant)).inc()
+        topic = message.record.topic
+        if topic not in self._topics_with_wrong_times:
+            self._topics_with_wrong_times.add(topic)
+            log.warning(
+                "records have a time at which nothing can have been written, so their arrival counts instead",
+                topic=topic,
+                milliseconds=time_ms,
+                likely="seconds where milliseconds are due" if time_ms < EARLIEST_MS else "micro- or nanoseconds",
+            )
 
     def tenants_flooding(self, tenants: Collection[str], share: float) -> None:
         """The tenants of whose records more than `share` become dead letters; each is said when it begins and ends."""

@@ -82,6 +82,7 @@ class Metrics:
             self.messages_on_time,
             self.messages_late,
             self.messages_clock_ahead,
+            self.messages_time_ignored,
             self.messages_truncated,
             self.messages_duplicate,
             self.truncated_tokens,
@@ -201,6 +202,9 @@ class Metrics:
             "without a record count too.",
             "topic",
         )
+        self.records_ignored = self._counter(
+            "records_ignored", "Records that input.skip passes over: no result and no dead letter, by reason.", "reason"
+        )
         self.publish_retries = self._counter(
             "publish_retries", "Publish attempts repeated with a fresh producer after a failure."
         )
@@ -224,6 +228,11 @@ class Metrics:
         self.messages_clock_ahead = self._counter(
             "messages_clock_ahead",
             "Messages whose time lay over 0.1 s in the future when they arrived: their latency budget began then.",
+            "tenant",
+        )
+        self.messages_time_ignored = self._counter(
+            "messages_time_ignored",
+            "Messages whose time cannot be right, before 2000 or over a day ahead: their arrival counts instead.",
             "tenant",
         )
         self.messages_truncated = self._counter(

@@ -7,7 +7,7 @@ import pytest
 from support.records import consumer_record
 
 from model.scorer import Scorer
-from schemas.mapping import EventTimeSource, InputMapping
+from schemas.mapping import EventTimeSource, InputMapping, SkipRules
 from schemas.policy import PolicyFile
 from schemas.records import DeadLetterReason
 from schemas.settings import InputSettings
@@ -178,3 +178,36 @@ async def test_the_budget_of_a_replayed_record_runs_from_its_replay(scorer: Scor
         (message,) = await admission_of(scorer, scorer, each).admit(partition, [record])
         assert isinstance(message, Message)
         assert message.deadline > time.monotonic()
+
+
+@pytest.mark.parametrize(
+    "timestamp_ms",
+    [int(time.time()), int(time.time() * 1e6), int((time.time() + 3 * 86_400) * 1000), 1],
+    ids=["seconds", "microseconds", "days ahead", "1970"],
+)
+async def test_a_time_that_cannot_be_is_left_out_and_known(
+    admission: Admission, partition: Partition, timestamp_ms: int
+):
+    (message,) = await admission.admit(partition, [consumer_record(timestamp_ms=timestamp_ms)])
+    assert isinstance(message, Message)
+    assert message.impossible_time_ms == timestamp_ms
+    assert message.clock_ahead_seconds == 0.0
+    assert message.deadline == pytest.approx(message.admitted_at + 2.0, abs=0.5)
+
+
+async def test_a_record_that_the_settings_pass_over_is_a_result_with_nothing_to_send(
+    scorer: Scorer, partition: Partition
+):
+    rules = SkipRules(null_values=True, fields={"op": ["d"]})
+    decoder = RecordDecoder(InputSettings(topics=["in"], skip=rules), payload="all")
+    store = PolicyStore(compile_policies(POLICIES, scorer, CompileOptions()))
+    admission = Admission(decoder, store.resolve, scorer, DeadLetters("dead", 10**6), Tracing(None))
+    records = [consumer_record(None), consumer_record(b'{"op": "d"}'), consumer_record(b'{"op": "c"}')]
+    tombstone, deleted, broken = await admission.admit(partition, records)
+    assert isinstance(tombstone, Result)
+    assert isinstance(deleted, Result)
+    assert isinstance(broken, Result)
+    assert [each.skip_reason for each in (tombstone, deleted)] == ["null_value", "field_value"]
+    assert [len(each.outgoing) for each in (tombstone, deleted, broken)] == [0, 0, 1]
+    assert tombstone.acknowledged
+    assert broken.dead_letter_reason is not None

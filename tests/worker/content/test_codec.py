@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.mapping import InputMapping, SkipRules, TenantSource
 from schemas.records import DeadLetterReason, EnrichedRecord, LabelScore, SourceCoordinates, TaskResult
 from schemas.settings import InputSettings
 from worker.content.codec import RecordDecoder, RecordError, encode_enriched, merge_headers, record_id
+from worker.content.json_values import SkippedRecordError
 from worker.in_flight.message import DecodedRecord
 
 MEBIBYTE = 1024 * 1024
@@ -259,3 +261,44 @@ def test_our_headers_take_the_place_of_their_namesakes() -> None:
 
 def test_a_record_is_identified_by_where_it_lies() -> None:
     assert record_id(SourceCoordinates(topic="messages", partition=3, offset=17, timestamp_ms=-1)) == "messages-3-17"
+
+
+@pytest.mark.parametrize(
+    ("rules", "value", "reason"),
+    [
+        (SkipRules(null_values=True), None, "null_value"),
+        (SkipRules(missing_text=True), b'{"tenant": "a"}', "missing_text"),
+        (SkipRules(missing_text=True), b'{"after": null, "text": null}', "missing_text"),
+        (SkipRules(fields={"op": ["d", "t"]}), b'{"op": "t", "text": "x", "tenant": "a"}', "field_value"),
+        (SkipRules(fields={"after": [None]}), b'{"after": null}', "field_value"),
+        (SkipRules(fields={"meta.deleted": [True]}), b'{"meta": {"deleted": true}, "text": "x"}', "field_value"),
+    ],
+)
+def test_what_the_settings_pass_over_is_no_error(rules: SkipRules, value: bytes | None, reason: str) -> None:
+    decoder = RecordDecoder(InputSettings(topics=["in"], skip=rules), "all")
+    with pytest.raises(SkippedRecordError) as skipped:
+        decoder.decode(None, value, ())
+    assert skipped.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("rules", "value"),
+    [
+        (SkipRules(), None),
+        (SkipRules(null_values=True), b""),
+        (SkipRules(missing_text=True), b'{"text": "", "tenant": "a"}'),
+        (SkipRules(fields={"op": [1]}), b'{"op": true, "tenant": "a"}'),
+        (SkipRules(fields={"op": ["d"]}), b'{"op": "c", "tenant": "a"}'),
+    ],
+)
+def test_what_no_rule_names_is_the_error_that_it_was(rules: SkipRules, value: bytes | None) -> None:
+    with pytest.raises(RecordError):
+        RecordDecoder(InputSettings(topics=["in"], skip=rules), "all").decode(None, value, ())
+
+
+def test_a_change_that_is_no_delete_is_read_beside_the_rules() -> None:
+    mapping = InputMapping(text=["after.body"], tenant=TenantSource(field="after.tenant"))
+    rules = SkipRules(null_values=True, fields={"op": ["d"]})
+    decoder = RecordDecoder(InputSettings(topics=["in"], mapping=mapping, skip=rules), "none")
+    decoded = decoder.decode(None, b'{"op": "u", "after": {"body": "hello", "tenant": "a"}}', ())
+    assert (decoded.text, decoded.tenant) == ("hello", "a")
