@@ -65,9 +65,13 @@ def test_plain_text_takes_its_tenant_from_elsewhere() -> None:
 def test_a_text_without_fields_has_none_to_skip_by() -> None:
     with pytest.raises(ValidationError, match=r"only skip\.null_values goes with it"):
         InputSettings.model_validate(
-            {"topics": ["in"], "mapping": {"format": "text"}, "skip": {"fields": {"op": ["d"]}}}
+            {
+                "topics": ["in"],
+                "mapping": {"format": "text", "tenant": {"key": True}},
+                "skip": {"fields": {"op": ["d"]}},
+            }
         )
     read = InputSettings.model_validate(
-        {"topics": ["in"], "mapping": {"format": "text"}, "skip": {"null_values": True}}
+        {"topics": ["in"], "mapping": {"format": "text", "tenant": {"key": True}}, "skip": {"null_values": True}}
     )
     assert read.skip.null_values
