@@ -67,6 +67,8 @@ class DeadLetterReason(StrEnum):
     """In flight in three successive crashes of a worker, in two of them alone; it was not scored again."""
     OUTPUT_TOO_LARGE = "output_too_large"
     """The enriched record exceeds the output topic's limit."""
+    PUBLISH_REFUSED = "publish_refused"
+    """The brokers refuse the enriched record for what it is, as one without a key on a compacted topic."""
     LATE = "late"
     """Past its deadline, and the tenant's policy asks for a dead letter then."""
 

@@ -16,6 +16,7 @@ class ListPublisher:
         self.steps: list[str] = []
         self.published: list[bytes | None] = []
         self.refuses = False
+        self.refused_values: set[bytes | None] = set()
         self.open_gate = asyncio.Event()
         self.open_gate.set()
 
@@ -27,11 +28,17 @@ class ListPublisher:
         if self.refuses:
             self.steps.append("refused")
             raise PublishError("out: refused") from OSError("refused")
+        if {outgoing.value for result in results for outgoing in result.outgoing} & self.refused_values:
+            self.steps.append("refused record")
+            raise PublishError("out: InvalidRecordError (broker error 87)", away=False, refuses_record=True)
         self.steps.append(f"publish {[result.offset for result in results]}")
         for result in results:
             for outgoing in result.outgoing:
                 outgoing.acknowledged = True
                 self.published.append(outgoing.value)
+
+    async def publish_alone(self, partition: Partition, result: Result) -> None:
+        await self.publish(partition, [result])
 
     async def write_mark(self, partition: Partition) -> None:
         if self.refuses:

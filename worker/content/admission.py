@@ -93,6 +93,13 @@ class Admission:
         trace = self._tracing.start_message(record.headers, record.topic, record.partition, record.offset)
         return self._dead_letters.of(record, DeadLetterReason.CRASHED_WORKER, detail, trace)
 
+    def refuse(self, result: Result, detail: str) -> Result:
+        """The dead letter of a record whose enriched record the brokers refuse."""
+        reason = DeadLetterReason.PUBLISH_REFUSED
+        return self._dead_letters.of(
+            result.record, reason, detail, result.trace, tenant=result.tenant, message=result.message
+        )
+
     def close(self) -> None:
         """Let the record that is being admitted end, and take no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -11,7 +11,17 @@ CommittedOffset = Callable[[], Awaitable[int | None]]
 
 
 class PublishError(Exception):
-    """Some records of a round were not acknowledged; the others are marked `acknowledged`."""
+    """Some records of a round were not acknowledged; the others are marked `acknowledged`.
+
+    Attributes:
+        away: nobody answered, or what was answered ends by itself: this is waited for without end.
+        refuses_record: the brokers refuse one of the records for what it is, and with it all that were sent along.
+    """
+
+    def __init__(self, message: str, *, away: bool = True, refuses_record: bool = False) -> None:
+        super().__init__(message)
+        self.away = away
+        self.refuses_record = refuses_record
 
 
 class Publisher(Protocol):
@@ -28,6 +38,10 @@ class Publisher(Protocol):
 
     async def publish(self, partition: Partition, results: Sequence[Result]) -> None:
         """Publish what is not yet acknowledged. Raises PublishError: call again with the same results."""
+        ...
+
+    async def publish_alone(self, partition: Partition, result: Result) -> None:
+        """As `publish`, with no record of any other result in the same request."""
         ...
 
     async def write_mark(self, partition: Partition) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from aiokafka import AIOKafkaProducer
 
 from worker.in_flight.message import Result
+from worker.in_flight.outgoing import Outgoing
 from worker.in_flight.partition import Partition
 from worker.in_flight.publisher import CommittedOffset, PublishError
-from worker.kafka.producer import DisposableProducer
+from worker.kafka.error_mapping import Operation
+from worker.kafka.producer import DisposableProducer, publish_error
 
 
 class AtLeastOncePublisher:
@@ -25,6 +27,8 @@ class AtLeastOncePublisher:
         self._dead_letter_topic = dead_letter_topic
         self._outputs = DisposableProducer(create_producer, timeout_seconds)
         self._dead_letters = DisposableProducer(create_producer, timeout_seconds)
+        self._alone = DisposableProducer(create_producer, timeout_seconds)
+        self._one_at_a_time = asyncio.Lock()
 
     async def open(self, topic: str, number: int, committed: CommittedOffset) -> None:
         """Nothing to prepare: the producers are shared by all partitions."""
@@ -47,9 +51,21 @@ class AtLeastOncePublisher:
         failures = await asyncio.gather(self._outputs.send(outputs), self._dead_letters.send(dead_letters))
         for failure, records in zip(failures, (outputs, dead_letters), strict=True):
             if failure is not None:
-                topics = ", ".join(sorted({record.topic for record in records if not record.acknowledged}))
-                raise PublishError(f"{topics}: {type(failure).__name__}: {failure}") from failure
+                raise _publish_error(failure, records) from failure
+
+    async def publish_alone(self, partition: Partition, result: Result) -> None:
+        """Through a producer of its own: no batch of it holds a record of another result. Raises PublishError."""
+        async with self._one_at_a_time:
+            for record in result.outgoing:
+                if not record.acknowledged and (failure := await self._alone.send([record])) is not None:
+                    raise _publish_error(failure, [record]) from failure
 
     async def stop(self, timeout_seconds: float) -> None:
         """Stop the producers within the time."""
-        await asyncio.gather(self._outputs.stop(timeout_seconds), self._dead_letters.stop(timeout_seconds))
+        producers = (self._outputs, self._dead_letters, self._alone)
+        await asyncio.gather(*(producer.stop(timeout_seconds) for producer in producers))
+
+
+def _publish_error(failure: BaseException, records: Sequence[Outgoing]) -> PublishError:
+    topics = sorted({record.topic for record in records if not record.acknowledged})
+    return publish_error(failure, Operation.PRODUCE, topics)

@@ -10,8 +10,9 @@ from aiokafka.structs import OffsetAndMetadata
 
 from worker.in_flight.message import Result
 from worker.in_flight.partition import Partition
-from worker.in_flight.publisher import CommittedOffset, PublishError
-from worker.kafka.producer import RetiredProducers, read_exception, start_producer
+from worker.in_flight.publisher import CommittedOffset
+from worker.kafka.error_mapping import Operation
+from worker.kafka.producer import RetiredProducers, publish_error, read_exception, start_producer
 
 log = structlog.get_logger(__name__)
 
@@ -67,17 +68,20 @@ class ExactlyOncePublisher:
         Raises:
             PublishError: none counts as published; call again with the same results.
         """
-        topics = ", ".join(sorted({record.topic for result in results for record in result.outgoing}))
-        await self._transact(partition, results, topics)
+        await self._transact(partition, results)
         for result in results:
             for record in result.outgoing:
                 record.acknowledged = True
 
+    async def publish_alone(self, partition: Partition, result: Result) -> None:
+        """As `publish`: the partition has a producer of its own. Raises PublishError."""
+        await self.publish(partition, [result])
+
     async def write_mark(self, partition: Partition) -> None:
         """Write what the partition's mark has to say, at the offset that is committed. Raises PublishError."""
-        await self._transact(partition, (), "offset metadata")
+        await self._transact(partition, ())
 
-    async def _transact(self, partition: Partition, results: Sequence[Result], what: str) -> None:
+    async def _transact(self, partition: Partition, results: Sequence[Result]) -> None:
         session = self._sessions[TopicPartition(partition.topic, partition.number)]
         try:
             async with asyncio.timeout(self._timeout_seconds), session.lock:
@@ -85,7 +89,8 @@ class ExactlyOncePublisher:
                 marked = await session.publish(results, partition.tracker.watermark, mark.encode())
         except (KafkaError, OSError, TimeoutError) as error:
             self._retire(session)
-            raise PublishError(f"{what}: transaction failed: {type(error).__name__}: {error}") from error
+            topics = sorted({record.topic for result in results for record in result.outgoing})
+            raise publish_error(error, Operation.TRANSACT, topics, self._group_id) from error
         if marked:
             partition.suspects.written(mark, position)
 

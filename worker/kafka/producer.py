@@ -8,6 +8,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from worker.in_flight.outgoing import Outgoing
+from worker.in_flight.publisher import PublishError
+from worker.kafka.error_mapping import Operation, Remedy, judge
 
 log = structlog.get_logger(__name__)
 
@@ -130,6 +132,18 @@ async def stop_producer(producer: AIOKafkaProducer, timeout_seconds: float) -> N
             sender_task.cancel()
         with_timeout = asyncio.wait_for(producer.client.close(), CLIENT_CLOSE_SECONDS)
         await asyncio.gather(with_timeout, return_exceptions=True)
+
+
+def publish_error(
+    failure: BaseException, operation: Operation, topics: Sequence[str], group_id: str | None = None
+) -> PublishError:
+    """What a failure of the client means to the stream."""
+    judgement = judge(failure, operation, topics=topics, group_id=group_id)
+    return PublishError(
+        f"{', '.join(topics) or 'offsets'}: {judgement.words}",
+        away=judgement.away,
+        refuses_record=judgement.remedy is Remedy.DEAD_LETTER,
+    )
 
 
 def read_exception(acknowledgement: "asyncio.Future[object]") -> None:

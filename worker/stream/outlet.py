@@ -11,7 +11,7 @@ import structlog
 from schemas.records import DeadLetterReason
 from schemas.settings import DeliverySettings
 from worker.backoff import Backoff
-from worker.errors import FloodError
+from worker.errors import BrokerRefusalError, FloodError
 from worker.in_flight.flood_limit import FloodLimit
 from worker.in_flight.message import Message, Result
 from worker.in_flight.partition import Partition
@@ -41,13 +41,16 @@ class Outlet:
         delivery: DeliverySettings,
         batcher: PlansAhead,
         recorder: Recorder,
+        refuse: Callable[[Result, str], Result],
     ) -> None:
-        """`commit` commits every offset and mark that is due, and says whether that succeeded."""
+        """`commit` commits every offset and mark that is due, and says whether that succeeded. `refuse` makes the dead
+        letter of a result that the brokers refuse, and why."""
         self._publisher = publisher
         self._commit = commit
         self._delivery = delivery
         self._batcher = batcher
         self._recorder = recorder
+        self._refuse = refuse
         self._flood_limit = FloodLimit(
             delivery.flood_share, delivery.flood_window_seconds, delivery.flood_least_dead_letters
         )
@@ -86,22 +89,36 @@ class Outlet:
         return True
 
     async def _publish(self, partition: Partition[Result]) -> None:
-        """Publish one partition's results in order; a result that is not acknowledged is tried again for ever."""
+        """Publish one partition's results in order; a result that is not acknowledged is tried again for ever.
+
+        Where the brokers refuse a record for what it is, its whole round fails: each result is then tried alone, and
+        what is refused alone becomes a dead letter.
+        """
         results: list[Result] = []
+        alone = False
         backoff = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         while True:
             if not results:
                 results = await partition.next_results()
                 self._refuse_flood(results)
+                alone = False
             began_at = time.monotonic()
             try:
-                await self._publisher.publish(partition, results)
+                if alone:
+                    await self._publisher.publish_alone(partition, results[0])
+                else:
+                    await self._publisher.publish(partition, results)
             except PublishError as failure:
-                partition.blocked = True
+                if failure.refuses_record:
+                    if alone:
+                        results[0] = self._refused(results[0], failure)
+                    alone = True
+                    continue
+                partition.blocked, partition.refused = True, not failure.away
                 self._recorder.publish_failed(partition, failure)
                 await backoff.wait()
             else:
-                partition.blocked = False
+                partition.blocked = partition.refused = False
                 self._recorder.publish_succeeded(partition)
                 self._publish_estimate.observe(time.monotonic() - began_at)
                 self._batcher.publish_seconds = self._publish_estimate.seconds
@@ -110,6 +127,15 @@ class Outlet:
             partition.published(acknowledged)
             self._recorder.published(acknowledged)
             results = [result for result in results if not result.acknowledged]
+
+    def _refused(self, result: Result, failure: PublishError) -> Result:
+        """The dead letter that takes the place of a refused result. Raises BrokerRefusalError for one that is one."""
+        if result.dead_letter_reason is not None:
+            raise BrokerRefusalError(f"the brokers refuse a dead letter, which has no other place to go to: {failure}")
+        log.warning("a record is refused by the brokers and becomes a dead letter", reason=str(failure))
+        dead_letter = self._refuse(result, str(failure))
+        self._refuse_flood([dead_letter])
+        return dead_letter
 
     def expect(self, outcomes: Iterable[Message | Result]) -> None:
         """Records were admitted: they count as read, whenever their results come."""

@@ -59,6 +59,7 @@ class Pipeline:
             delivery=settings.delivery,
             batcher=scoring.batcher,
             recorder=recorder,
+            refuse=admission.refuse,
         )
         self._admission = admission
         self._scoring = scoring

@@ -11,11 +11,12 @@ from support.records import consumer_record
 
 from schemas.records import DeadLetterReason
 from schemas.settings import DeliverySettings
-from worker.errors import FloodError
+from worker.errors import BrokerRefusalError, FloodError
 from worker.health.conditions import Health
 from worker.in_flight.message import Result
 from worker.in_flight.outgoing import Outgoing
 from worker.in_flight.partition import Partition
+from worker.in_flight.publisher import PublishError
 from worker.stream import outlet as outlet_module
 from worker.stream.outlet import Outlet
 from worker.stream.recorder import CONDITIONS, PUBLISHING, Recorder
@@ -41,7 +42,12 @@ class Bench:
             delivery=delivery or DeliverySettings(),
             batcher=self.planner,
             recorder=Recorder(Metrics(), Tracing(None), self.health, max_silence_seconds=10),
+            refuse=self.refuse,
         )
+
+    def refuse(self, result: Result, detail: str) -> Result:
+        outgoing = [Outgoing("dead", None, b"dead %d: %s" % (result.offset, detail.encode()), [])]
+        return Result(result.record, outgoing, NOT_TRACED, 0.0, DeadLetterReason.PUBLISH_REFUSED, tenant=result.tenant)
 
     async def commit(self) -> bool:
         self.commits += 1
@@ -231,3 +237,57 @@ async def test_two_drains_may_give_up_the_same_partition(bench: Bench):
     bench.outlet.open(partition)
     await asyncio.gather(bench.outlet.close([partition]), bench.outlet.close([partition]))
     assert bench.publisher.steps.count("close in-0@1") == 2
+
+
+async def test_a_record_that_the_brokers_refuse_becomes_a_dead_letter_and_its_neighbours_come_out_in_order(
+    bench: Bench,
+):
+    partition = assigned()
+    bench.outlet.open(partition)
+    bench.publisher.refused_values = {b"1", b"3"}
+    conclude(partition, *range(200), tenant="shop", outlet=bench.outlet)
+    await bench.until(lambda: partition.tracker.watermark == 200)
+    refused = b"dead %d: out: InvalidRecordError (broker error 87)"
+    assert bench.publisher.published[:5] == [b"0", refused % 1, b"2", refused % 3, b"4"]
+    assert bench.publisher.published[5:] == [b"%d" % offset for offset in range(5, 200)]
+    assert not partition.blocked
+
+
+async def test_a_dead_letter_that_the_brokers_refuse_ends_the_worker_with_the_reason():
+    bench = Bench(ListPublisher())
+    bench.publisher.refused_values = {b"0"}
+    running = asyncio.create_task(bench.outlet.run())
+    await asyncio.sleep(0)
+    partition = assigned()
+    bench.outlet.open(partition)
+    conclude(partition, 0, reason=DeadLetterReason.INVALID_JSON, outlet=bench.outlet)
+    with pytest.raises(BaseExceptionGroup) as ended:
+        await running
+    assert ended.group_contains(BrokerRefusalError, match=r"refuse a dead letter.*broker error 87")
+    assert partition.tracker.watermark == 0
+
+
+async def test_many_refused_records_are_a_flood_like_any_other():
+    bench = Bench(ListPublisher(), DeliverySettings(flood_least_dead_letters=3))
+    bench.publisher.refused_values = {b"%d" % offset for offset in range(10)}
+    running = asyncio.create_task(bench.outlet.run())
+    await asyncio.sleep(0)
+    partition = assigned()
+    bench.outlet.open(partition)
+    conclude(partition, *range(10), tenant="shop", outlet=bench.outlet)
+    with pytest.raises(BaseExceptionGroup) as ended:
+        await running
+    assert ended.group_contains(FloodError, match=r"publish_refused")
+
+
+@pytest.mark.parametrize("away", [True, False])
+async def test_what_is_refused_for_good_is_told_from_what_is_away(bench: Bench, away: bool):
+    async def refuses(partition: object, results: object) -> None:
+        raise PublishError("out: TopicAuthorizationFailedError", away=away) from OSError("refused")
+
+    partition = assigned()
+    bench.outlet.open(partition)
+    bench.publisher.publish = refuses
+    conclude(partition, 0, outlet=bench.outlet)
+    await bench.until(lambda: partition.blocked)
+    assert partition.refused is not away
