@@ -3,9 +3,10 @@
 from typing import Any, NamedTuple
 
 import pytest
-from support.guarded_kafka import PASSWORD, Guarded, login
+from support.guarded_kafka import PASSWORD, Guarded, Operation, Resource, login
 from support.kafka import Record, create_topic, produce, read_all, unique_name
 
+from schemas.kafka_settings import KafkaSettings
 from schemas.settings import Settings
 from worker.checks.kafka import check_kafka
 from worker.checks.result import CheckResult, Outcome
@@ -59,6 +60,7 @@ async def test_everything_is_found_and_nothing_is_changed(guarded: Guarded, topi
         f"output topic {topics.output!r}",
         f"dead letters topic {topics.dead_letters!r}",
         "record sizes",
+        "limits of the brokers",
         "consumer group",
         f"output topic {topics.output!r} writable",
         f"dead letters topic {topics.dead_letters!r} writable",
@@ -140,3 +142,39 @@ async def test_a_user_without_rights_is_told_which_are_missing(guarded: Guarded,
     denied = [result for result in results.values() if not result.ok]
     assert {result.name.split()[0] for result in denied} == {"input", "output", "dead"}
     assert all("TopicAuthorizationFailedError" in result.detail for result in denied)
+
+
+async def test_a_compacted_output_topic_and_replicas_that_cannot_be_in_sync_are_foreseen(
+    guarded: Guarded, topics: Topics
+) -> None:
+    server = guarded.kafka.bootstrap_servers
+    compacted = await create_topic(server, "compacted", config={"cleanup.policy": "compact,delete"})
+    strict = await create_topic(server, "strict", config={"min.insync.replicas": "2"})
+    found = await all_checked(server, topics._replace(output=compacted, dead_letters=strict))
+    warning, failure = [result for result in found if result.name == "topic configuration"]
+    assert warning.outcome is Outcome.WARNING
+    assert f"topic {compacted!r} is compacted (cleanup.policy=compact,delete)" in warning.detail
+    assert failure.outcome is Outcome.FAILED
+    assert f"topic {strict!r} demands 2 replicas in sync (min.insync.replicas) and has 1" in failure.detail
+
+
+async def test_the_right_to_transactional_ids_is_tried_for_exactly_once(guarded: Guarded, topics: Topics) -> None:
+    security = login("SASL_PLAINTEXT", "SCRAM-SHA-256", username="stranger")
+    server = guarded.kafka.bootstrap("SASL")
+    for topic in topics:
+        await guarded.allow(Resource.TOPIC, topic, Operation.READ, Operation.WRITE, Operation.DESCRIBE)
+    settings = Settings(
+        **{
+            "kafka": {"bootstrap_servers": [server], "group_id": "transactors", "security": security},
+            "input": {"topics": [topics.input]},
+            "output": {"topic": topics.output, "dead_letter_topic": topics.dead_letters},
+            "policies": {"file": "policies.yaml"},
+            "delivery": {"guarantee": "exactly_once"},
+        }
+    )
+    denied = {result.name: result async for result in check_kafka(settings, ())}["transactions"]
+    assert denied.outcome is Outcome.FAILED
+    assert "allow this user to describe and write transactional ids that begin with 'transactors-'" in denied.detail
+    trusted = settings.model_copy(update={"kafka": KafkaSettings(bootstrap_servers=[guarded.kafka.bootstrap_servers])})
+    allowed = {result.name: result async for result in check_kafka(trusted, ())}["transactions"]
+    assert allowed.outcome is Outcome.OK

@@ -22,6 +22,7 @@ LITERAL, ALLOW = 3, 3
 class Resource(IntEnum):
     TOPIC = 2
     GROUP = 3
+    TRANSACTIONAL_ID = 5
 
 
 class Operation(IntEnum):

@@ -1,10 +1,13 @@
-"""Checks against the brokers; none of them writes, creates or commits anything."""
+"""Checks against the brokers; none of them writes, creates or commits anything, but for a transactional id that nobody
+else has."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping
+import uuid
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.produce import ProduceRequest
@@ -12,11 +15,16 @@ from aiokafka.protocol.produce import ProduceRequest
 from schemas.settings import OutputSettings, Settings
 from worker.checks.result import CheckResult, Outcome
 from worker.errors import ConfigurationError
-from worker.kafka.client_options import client_options
+from worker.in_flight.record_limits import BROKER_DEFAULT_MAX_MESSAGE_BYTES
+from worker.kafka.broker_limits import broker_limits, refused_settings
+from worker.kafka.client_options import client_options, producer_options
 from worker.kafka.connection_log import connection_log
-from worker.kafka.topics import NO_ERROR, Topic, describe_topics
+from worker.kafka.error_mapping import Operation, judge
+from worker.kafka.producer import start_producer, stop_producer
+from worker.kafka.topics import NO_ERROR, Topic, can_be_written, describe_topics, topic_remarks
 
 CONNECTION, GROUP = "Kafka connection", "consumer group"
+LIMITS, TRANSACTIONS = "limits of the brokers", "transactions"
 CORRUPT_MESSAGE, INVALID_REQUEST, INVALID_RECORD = 2, 42, 87
 REQUESTS_PER_CHECK = 4
 """One check is given as long as this many requests may take."""
@@ -42,6 +50,9 @@ async def check_kafka(settings: Settings, route_topics: Collection[str]) -> Asyn
         yield _existence(topics[name], use)
     for result in _sizes(settings.output, [topics[name] for name in settings.input.topics], topics):
         yield result
+    for result in _configurations([topics[name] for name in uses if name not in settings.input.topics]):
+        yield result
+    yield await _limits(settings, options, limit_seconds)
     there = {name: topics[name] for name in uses if topics[name].error_code == NO_ERROR}
     readable = [name for name in settings.input.topics if name in there]
     if readable:
@@ -49,6 +60,47 @@ async def check_kafka(settings: Settings, route_topics: Collection[str]) -> Asyn
     for name in uses:
         if name in there and name not in settings.input.topics:
             yield await _writing(options, name, uses[name], limit_seconds)
+    if settings.delivery.guarantee == "exactly_once":
+        yield await _transacting(settings, limit_seconds)
+
+
+def _configurations(written: Iterable[Topic]) -> Iterator[CheckResult]:
+    for topic in written:
+        outcome = Outcome.WARNING if can_be_written(topic) else Outcome.FAILED
+        for remark in topic_remarks(topic):
+            yield CheckResult("topic configuration", outcome, remark)
+
+
+async def _limits(settings: Settings, options: Mapping[str, Any], limit_seconds: float) -> CheckResult:
+    """Whether the brokers will take the times that the settings ask for."""
+    try:
+        limits = await broker_limits(options, limit_seconds)
+    except (KafkaError, TimeoutError) as error:
+        return CheckResult(LIMITS, Outcome.WARNING, f"cannot be read: {_said(error)}")
+    if not limits:
+        detail = "this user may not read the brokers' configuration: a session timeout beyond theirs is seen at start"
+        return CheckResult(LIMITS, Outcome.WARNING, detail)
+    if refused := list(refused_settings(settings.kafka, settings.delivery, limits)):
+        return CheckResult(LIMITS, Outcome.FAILED, "; ".join(refused))
+    return CheckResult(LIMITS, Outcome.OK, "the brokers take the timeouts of group and transactions")
+
+
+async def _transacting(settings: Settings, limit_seconds: float) -> CheckResult:
+    """Whether this user may use the transactional ids that a run needs: with one that no worker has."""
+    group_id = settings.kafka.group_id
+    create = partial(
+        AIOKafkaProducer,
+        **producer_options(settings.kafka, record_limits=[BROKER_DEFAULT_MAX_MESSAGE_BYTES]),
+        transactional_id=f"{group_id}-check-{uuid.uuid4().hex[:8]}",
+        transaction_timeout_ms=1000,
+    )
+    try:
+        async with asyncio.timeout(limit_seconds):
+            await stop_producer(await start_producer(create), limit_seconds)
+    except (KafkaError, TimeoutError) as error:
+        judgement = judge(error, Operation.TRANSACT, group_id=group_id)
+        return CheckResult(TRANSACTIONS, Outcome.FAILED, judgement.words)
+    return CheckResult(TRANSACTIONS, Outcome.OK, f"this user may use ids that begin with {group_id + '-'!r}")
 
 
 def _uses(settings: Settings, route_topics: Collection[str]) -> dict[str, str]:

@@ -10,11 +10,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import (
-    GroupAuthorizationFailedError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
-    TopicAuthorizationFailedError,
 )
 from aiokafka.structs import OffsetAndMetadata
 
@@ -28,8 +26,10 @@ from worker.in_flight.record import Record
 from worker.in_flight.suspects import Mark
 from worker.kafka.commits import OffsetCommits
 from worker.kafka.connection_log import connection_log
+from worker.kafka.error_mapping import Operation
 from worker.kafka.group_offsets import coordinator, fetch_committed, log_bounds, topics_read
 from worker.kafka.instance_contest import InstanceContest
+from worker.kafka.refusals import Refusals
 from worker.kafka.start_offset import Log, next_offset, start_offset
 from worker.telemetry.metrics import Metrics
 
@@ -85,6 +85,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._partitions: dict[TopicPartition, Partition[Result]] = {}
         self._paused: set[TopicPartition] = set()
         self._commits = OffsetCommits(settings.request_timeout_seconds, metrics)
+        self._refusals = Refusals(topics, settings)
         self._contest = InstanceContest(settings.session_timeout_seconds)
         self._rebalance_began_at: float | None = None
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -107,7 +108,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         """Connect and join the group; waits, and says so once, for brokers that are away.
 
         Raises:
-            BrokerRefusalError: the login or the certificate is refused, or the user may not read.
+            BrokerRefusalError: the login, a certificate, a right or a setting is refused, and no waiting helps.
         """
         backoff = Backoff(FIRST_RECONNECT_SECONDS, LONGEST_RECONNECT_SECONDS)
         while True:
@@ -120,11 +121,8 @@ class GroupConsumer(ConsumerRebalanceListener):
                     failure = connections.failure
                     if failure is not None and failure.permanent:
                         raise BrokerRefusalError(str(failure)) from error
-                    if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
-                        raise BrokerRefusalError(
-                            f"{type(error).__name__}: allow this user to read topics {', '.join(self._topics)} "
-                            f"and group {self._settings.group_id!r}"
-                        ) from error
+                    if (refusal := await self._refusals.of_joining(error)) is not None:
+                        raise refusal from error
                     if backoff.first:
                         log.warning("waiting for the brokers", error=str(failure or error))
             await backoff.wait()
@@ -239,7 +237,8 @@ class GroupConsumer(ConsumerRebalanceListener):
             await self._open_in_time(assigned)
         except Exception as error:
             if not self._failure.done():
-                self._failure.set_exception(error)
+                operation = Operation.TRANSACT if self._publisher.commits_offsets else Operation.COMMIT
+                self._failure.set_exception(self._refusals.ending(error, operation))
             return
         if self._rebalance_began_at is not None:
             self._metrics.rebalance_duration_seconds.observe(time.monotonic() - self._rebalance_began_at)
@@ -275,10 +274,11 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._epoch += 1
         # Before the offsets are read: the former owner may still be committing one.
         await asyncio.gather(*(self._open_publisher(tp) for tp in assigned))
-        committed = await fetch_committed(self._client, assigned)
+        committed = await self._refusals.asked(partial(fetch_committed, self._client, assigned))
         offsets = {tp: committed[tp].offset if tp in committed else None for tp in assigned}
-        bounds = await log_bounds(self._client, offsets)
-        read = await topics_read(self._client, {tp.topic for tp, offset in offsets.items() if offset is None})
+        bounds = await self._refusals.asked(partial(log_bounds, self._client, offsets))
+        new = {tp.topic for tp, offset in offsets.items() if offset is None}
+        read = await self._refusals.asked(partial(topics_read, self._client, new))
         for topic_partition, offset in offsets.items():
             beginning, end = bounds[topic_partition]
             added = topic_partition.topic in read

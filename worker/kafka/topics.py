@@ -1,7 +1,7 @@
 """What the brokers say of topics: do they exist, how large may a record be."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,22 +22,55 @@ log = structlog.get_logger(__name__)
 
 NO_ERROR = 0
 UNKNOWN_TOPIC = 3
-MAX_MESSAGE_BYTES = "max.message.bytes"
+MAX_MESSAGE_BYTES, CLEANUP_POLICY, LEAST_IN_SYNC = "max.message.bytes", "cleanup.policy", "min.insync.replicas"
 FIRST_LOOKUP_RETRY_SECONDS, LONGEST_LOOKUP_RETRY_SECONDS = 0.5, 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as this client may see it. `max_message_bytes` is None where the brokers do not let it be read."""
+    """A topic as this client may see it. What the brokers do not let it read is None.
+
+    `replicas`: of the partition that has fewest.
+    """
 
     name: str
     partitions: int
     max_message_bytes: int | None
     error_code: int = NO_ERROR
+    cleanup_policy: str | None = None
+    least_in_sync: int | None = None
+    replicas: int | None = None
 
     @property
     def missing(self) -> bool:
         return self.error_code == UNKNOWN_TOPIC
+
+
+def topic_remarks(topic: Topic) -> Iterator[str]:
+    """What will go wrong with a topic that is written to, as it is configured. Pure."""
+    if topic.cleanup_policy is not None and "compact" in topic.cleanup_policy:
+        yield (
+            f"topic {topic.name!r} is compacted (cleanup.policy={topic.cleanup_policy}): the brokers refuse records "
+            "without a key, and of each key only the last record stays; use delete, or give every input record a key "
+            "of its own"
+        )
+    if topic.least_in_sync is None or topic.replicas is None:
+        return
+    if topic.least_in_sync > topic.replicas:
+        yield (
+            f"topic {topic.name!r} demands {topic.least_in_sync} replicas in sync (min.insync.replicas) and has "
+            f"{topic.replicas}: nothing can ever be written to it; lower it, or add replicas"
+        )
+    elif topic.least_in_sync == topic.replicas > 1:
+        yield (
+            f"topic {topic.name!r} demands all of its {topic.replicas} replicas in sync (min.insync.replicas): nothing "
+            "can be written to it while a broker is away; lower it by one"
+        )
+
+
+def can_be_written(topic: Topic) -> bool:
+    """Whether enough replicas exist for the brokers to acknowledge anything."""
+    return topic.least_in_sync is None or topic.replicas is None or topic.least_in_sync <= topic.replicas
 
 
 async def record_limits(kafka: KafkaSettings, *, read: Collection[str], written: Collection[str]) -> dict[str, int]:
@@ -58,6 +91,9 @@ async def record_limits(kafka: KafkaSettings, *, read: Collection[str], written:
         )
     if missing:
         raise PolicyError([f"topic {name!r} does not exist: create it first, or correct its name" for name in missing])
+    for name in sorted(written):
+        for remark in topic_remarks(topics[name]):
+            log.warning("a topic that will refuse records", reason=remark)
     return {name: topics[name].max_message_bytes or BROKER_DEFAULT_MAX_MESSAGE_BYTES for name in written}
 
 
@@ -93,21 +129,33 @@ async def describe_topics(
             request = MetadataRequest(sorted(names), allow_auto_topic_creation=False)
             described = (await admin._send_request(request)).to_object()["topics"]
             present = [topic["topic"] for topic in described if topic["error_code"] == NO_ERROR]
-            limits = await _limits(admin, present) if present else {}
+            configured = await _configured(admin, present) if present else {}
     finally:
         await asyncio.wait_for(admin.close(), timeout_seconds)
-    return {
-        topic["topic"]: Topic(topic["topic"], len(topic["partitions"]), limits.get(topic["topic"]), topic["error_code"])
-        for topic in described
-    }
+    return {topic["topic"]: _topic(topic, configured.get(topic["topic"], {})) for topic in described}
 
 
-async def _limits(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name, configs={MAX_MESSAGE_BYTES: None}) for name in names]
-    limits: dict[str, int] = {}
+def _topic(described: Mapping[str, Any], configured: Mapping[str, str]) -> Topic:
+    partitions = described["partitions"]
+    limit, least_in_sync = configured.get(MAX_MESSAGE_BYTES), configured.get(LEAST_IN_SYNC)
+    return Topic(
+        described["topic"],
+        len(partitions),
+        int(limit) if limit else None,
+        described["error_code"],
+        cleanup_policy=configured.get(CLEANUP_POLICY),
+        least_in_sync=int(least_in_sync) if least_in_sync else None,
+        replicas=min((len(partition["replicas"]) for partition in partitions), default=None),
+    )
+
+
+async def _configured(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    wanted = (MAX_MESSAGE_BYTES, CLEANUP_POLICY, LEAST_IN_SYNC)
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, configs=dict.fromkeys(wanted)) for name in names]
+    configured: dict[str, dict[str, str]] = {}
     for response in await admin.describe_configs(resources):
         for resource in response.to_object()["resources"]:
             if resource["error_code"] == NO_ERROR:
                 entries = {entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]}
-                limits[resource["resource_name"]] = int(entries[MAX_MESSAGE_BYTES])
-    return limits
+                configured[resource["resource_name"]] = {name: entries[name] for name in wanted if entries.get(name)}
+    return configured
