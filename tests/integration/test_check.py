@@ -62,6 +62,7 @@ async def test_everything_is_found_and_nothing_is_changed(guarded: Guarded, topi
         "record sizes",
         "limits of the brokers",
         "consumer group",
+        "members of the group",
         f"output topic {topics.output!r} writable",
         f"dead letters topic {topics.dead_letters!r} writable",
     ]

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 
 from schemas.settings import OutputSettings, Settings
+from worker.checks.group import check_members
 from worker.checks.result import CheckResult, Outcome
 from worker.errors import ConfigurationError
 from worker.in_flight.record_limits import BROKER_DEFAULT_MAX_MESSAGE_BYTES
@@ -57,6 +58,8 @@ async def check_kafka(settings: Settings, route_topics: Collection[str]) -> Asyn
     readable = [name for name in settings.input.topics if name in there]
     if readable:
         yield await _reading(options, settings, readable, limit_seconds)
+        partitions = sum(there[name].partitions for name in readable)
+        yield await check_members(options, settings.kafka.group_id, partitions, limit_seconds)
     for name in uses:
         if name in there and name not in settings.input.topics:
             yield await _writing(options, name, uses[name], limit_seconds)

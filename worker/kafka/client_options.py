@@ -5,13 +5,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.helpers import create_ssl_context
 from pydantic import SecretStr
 
 from schemas.kafka_settings import KafkaSettings, SecuritySettings
 from worker.config import read_file
 from worker.errors import ConfigurationError
+from worker.kafka.assignor import EvenRangeAssignor
 
 METADATA_MAX_AGE_MS = 10_000
 """Also the time until partitions that were added are read; the client's five minutes would all be lag."""
@@ -55,7 +55,7 @@ def consumer_options(kafka: KafkaSettings) -> dict[str, Any]:
         "auto_offset_reset": "none",
         "metadata_max_age_ms": METADATA_MAX_AGE_MS,
         "isolation_level": kafka.isolation_level,
-        "partition_assignment_strategy": (RangePartitionAssignor,),
+        "partition_assignment_strategy": (EvenRangeAssignor,),
         "session_timeout_ms": _milliseconds(kafka.session_timeout_seconds),
         "heartbeat_interval_ms": _milliseconds(kafka.heartbeat_interval_seconds),
         "rebalance_timeout_ms": _milliseconds(kafka.rebalance_timeout_seconds),

@@ -100,6 +100,14 @@ class GroupConsumer(ConsumerRebalanceListener):
         """Whether the last rebalance has ended for this member, with or without partitions."""
         return self._joined
 
+    @property
+    def missing_topics(self) -> list[str]:
+        """Input topics that the brokers do not know any more, once this member has joined."""
+        if not self._joined:
+            return []
+        known = self._client._client.cluster
+        return [topic for topic in self._topics if known.partitions_for_topic(topic) is None]
+
     async def failure(self) -> None:
         """Raise what a rebalance callback raised, should that happen: aiokafka swallows exceptions of its listener."""
         await self._failure

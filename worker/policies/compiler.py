@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 SLICE_SECONDS = 0.03
 """How long the device computes label vectors at a time: a batch that is bound meanwhile waits no longer than this."""
+START_SLICE_SECONDS = 1.0
+"""The same before anything is served: longer passes waste less of the device."""
 FILLED_AT_A_TIME = 20
 FIRST_SLICE_TOKENS, MOST_SLICE_TOKENS = 64, 16_384
 POLICIES_AT_A_TIME = 50
@@ -61,6 +63,7 @@ class PolicyCompiler:
         self._look_up_topics = look_up_topics
         self._on_progress = on_progress
         self._slice_tokens = FIRST_SLICE_TOKENS
+        self._slice_seconds = START_SLICE_SECONDS
 
     async def compile(self, file: PolicyFile, previous: PolicySet | None = None) -> AsyncGenerator[PolicySet, None]:
         """Sets to put in force one after the other; the last one is the file's.
@@ -73,6 +76,8 @@ class PolicyCompiler:
             PolicyError: the model refuses a label set, or a route leads to a topic that cannot be used; before the
                 first set.
         """
+        self._slice_seconds = START_SLICE_SECONDS if previous is None else SLICE_SECONDS
+        self._slice_tokens = FIRST_SLICE_TOKENS
         drafted = await asyncio.to_thread(draft_policies, file, self._model, self._options, previous)
         await self._look_up_topics(drafted)
         count, changed = len(drafted.by_name()), changed_policies(drafted, previous)
@@ -116,8 +121,8 @@ class PolicyCompiler:
         return units
 
     def _learn(self, tokens: int, seconds: float) -> None:
-        """A slice of so many tokens took so long: the next one is to take SLICE_SECONDS, and grows at most twofold."""
-        fitting = tokens * SLICE_SECONDS / max(seconds, 1e-6)
+        """A slice of so many tokens took so long: the next one is to take what a slice may, and grows at most twofold."""
+        fitting = tokens * self._slice_seconds / max(seconds, 1e-6)
         self._slice_tokens = int(min(max(1.0, fitting), 2 * self._slice_tokens, MOST_SLICE_TOKENS))
 
     def _say(self, findings: Sequence[tuple[str, Finding]]) -> None:

@@ -36,6 +36,7 @@ async def watch_backlog(
     while True:
         now = time.monotonic()
         recorder.assignment(consumer.joined)
+        recorder.topics_missing(consumer.missing_topics)
         recorder.batcher_state(batcher.state(now))
         metrics.publish_estimate_seconds.set(batcher.publish_seconds)
         oldest = [partition.oldest for partition in consumer.partitions if partition.oldest is not None]

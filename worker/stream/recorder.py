@@ -30,8 +30,9 @@ POLICIES_LOADED = "policies_loaded"
 ASSIGNED = "assigned"
 DEAD_LETTER_REACHABLE = "dead_letter_reachable"
 BROKERS_ANSWER = "brokers_answer"
+TOPICS_THERE = "topics_there"
 PUBLISHING = "publishing"
-CONDITIONS = (MODEL_LOADED, POLICIES_LOADED, ASSIGNED, BROKERS_ANSWER, DEAD_LETTER_REACHABLE, PUBLISHING)
+CONDITIONS = (MODEL_LOADED, POLICIES_LOADED, TOPICS_THERE, ASSIGNED, BROKERS_ANSWER, DEAD_LETTER_REACHABLE, PUBLISHING)
 
 
 class Recorder:
@@ -46,6 +47,7 @@ class Recorder:
         self._failing: dict[Partition, str] = {}
         self._brokers_answer = True
         self._policies_served = False
+        self._missing_topics: set[str] = set()
         self._flooding: set[str] = set()
         self._topics_with_wrong_times: set[str] = set()
         self.health.meet(PUBLISHING)
@@ -105,6 +107,22 @@ class Recorder:
             self.health.meet(ASSIGNED)
         else:
             self.health.fail(ASSIGNED, "not a member of the consumer group yet, or a rebalance is under way")
+
+    def topics_missing(self, topics: Collection[str]) -> None:
+        """Input topics that are gone; each change is said once."""
+        if set(topics) != self._missing_topics:
+            self._missing_topics = set(topics)
+            if topics:
+                log.error("input topics are gone; the others are read on", topics=sorted(topics))
+            else:
+                log.info("all input topics are there")
+        if topics:
+            reason = (
+                f"{', '.join(map(repr, sorted(topics)))} does not exist any more: create it, or correct input.topics"
+            )
+            self.health.fail(TOPICS_THERE, reason)
+        else:
+            self.health.meet(TOPICS_THERE)
 
     def brokers_answer(self, answering: bool, error: str = "") -> None:
         """Whether the brokers answered when last asked; said once when they stop and when they answer again."""

@@ -23,11 +23,13 @@ async def delete_topic(servers: str, topic: str) -> None:
                 await asyncio.sleep(0.1)
 
 
-async def recreate_topic(servers: str, topic: str, partitions: int, config: Mapping[str, str] | None = None) -> None:
+async def recreate_topic(
+    servers: str, topic: str, partitions: int, config: Mapping[str, str] | None = None, *, replicas: int = 3
+) -> None:
     """Create a topic that was deleted, under its old name."""
     async with admin_client(servers) as admin, asyncio.timeout(WAIT_SECONDS):
         while True:
-            await admin.create_topics([NewTopic(topic, partitions, 3, topic_configs=dict(config or {}))])
+            await admin.create_topics([NewTopic(topic, partitions, replicas, topic_configs=dict(config or {}))])
             described = (await admin.describe_topics([topic]))[0]
             if described["error_code"] == 0 and all(each["leader"] >= 0 for each in described["partitions"]):
                 return

@@ -125,6 +125,7 @@ async def test_a_file_that_is_refused_changes_no_tenant():
 
 async def test_slices_shrink_to_what_the_device_does_in_their_time(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("worker.policies.compiler.FIRST_SLICE_TOKENS", 12)
+    monkeypatch.setattr("worker.policies.compiler.START_SLICE_SECONDS", SLICE_SECONDS)
     slow = Slow()
     await last(compiler(Topics(), slow).compile(many(3)))
     assert slow.passes == [3, 1, 1, 1, 1, 1, 1]
