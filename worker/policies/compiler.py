@@ -121,7 +121,7 @@ class PolicyCompiler:
         return units
 
     def _learn(self, tokens: int, seconds: float) -> None:
-        """A slice of so many tokens took so long: the next one is to take what a slice may, and grows at most twofold."""
+        """A slice of so many tokens took so long: the next one takes what a slice may, and grows at most twofold."""
         fitting = tokens * self._slice_seconds / max(seconds, 1e-6)
         self._slice_tokens = int(min(max(1.0, fitting), 2 * self._slice_tokens, MOST_SLICE_TOKENS))
 
