@@ -18,6 +18,7 @@ from worker.errors import ExitStatus, WorkerError
 from worker.health.admin_port import AdminServer, admin_app
 from worker.health.conditions import Health
 from worker.health.stopping import StopSignal
+from worker.kafka.error_mapping import Operation, judge
 from worker.stream.recorder import CONDITIONS, Recorder
 from worker.telemetry.logging import configure
 from worker.telemetry.metrics import Metrics
@@ -116,8 +117,13 @@ def _log_ends(group: BaseExceptionGroup[BaseException]) -> int:
     assert expected is not None
     errors = _leaves(expected)
     for error in errors:
-        log.error("the worker ends", error=type(error).__name__, reason=str(error))
+        log.error("the worker ends", error=type(error).__name__, reason=_reason(error))
     return max(error.exit_status if isinstance(error, WorkerError) else ExitStatus.FAILED for error in errors)
+
+
+def _reason(error: BaseException) -> str:
+    """The error's own words; those that `check` has for it, where it is one of the client that nobody expected."""
+    return judge(error, Operation.JOIN).words if isinstance(error, KafkaError) else str(error)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -7,7 +7,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aiokafka.protocol.admin import CreateAclsRequest
+from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 from support.kafka import admin_client
 from support.tls import Certificates, make_certificates
 
@@ -55,6 +55,13 @@ class Guarded(NamedTuple):
                 request = CreateAclsRequest(resource, name, LITERAL, "User:stranger", "*", operation, ALLOW)
                 answer = (await admin._send_request(request)).to_object()["creation_responses"]
                 assert [each["error_code"] for each in answer] == [0], answer
+
+    async def revoke(self, resource: Resource, name: str, operation: Operation) -> None:
+        """Take a right from `stranger` that it was given on one topic or group."""
+        async with admin_client(self.kafka.bootstrap_servers) as admin:
+            request = DeleteAclsRequest(resource, name, LITERAL, "User:stranger", "*", operation, ALLOW)
+            (answer,) = (await admin._send_request(request)).to_object()["filter_responses"]
+            assert (answer["error_code"], len(answer["matching_acls"])) == (0, 1), answer
 
 
 @contextmanager

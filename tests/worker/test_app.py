@@ -1,7 +1,7 @@
 import socket
 
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from structlog.testing import capture_logs
 
 from model.errors import CheckpointError
@@ -36,3 +36,11 @@ def test_every_process_has_an_instance_id_of_its_own():
     first, second = instance_id(), instance_id()
     assert first != second
     assert first.startswith(f"{socket.gethostname()}-")
+
+
+def test_an_error_of_the_client_that_nobody_expected_is_logged_with_what_to_change():
+    with capture_logs() as logs:
+        assert _log_ends(BaseExceptionGroup("worker", [TopicAuthorizationFailedError("in")])) == 1
+    (entry,) = logs
+    words = "TopicAuthorizationFailedError (broker error 29): allow this user to describe and read topic 'in'"
+    assert entry["reason"] == words

@@ -63,7 +63,6 @@ class Partition(Generic[R]):
         self.closing = False
         self.revoked = False
         self.blocked = False
-        self.refused = False
         self.in_flight_bytes = 0
         self.done = 0
         self._delivered: dict[int, Delivered] = {}

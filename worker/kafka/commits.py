@@ -9,7 +9,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from worker.errors import BrokerRefusalError
 from worker.in_flight.partition import Partition
+from worker.kafka.error_mapping import Operation, Remedy, judge
 from worker.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -22,7 +24,8 @@ sender's buffer; the group coordinator takes it whenever it comes, and an idle s
 class OffsetCommits:
     """Commits one at a time: two on their way at once might arrive in the other order."""
 
-    def __init__(self, timeout_seconds: float, metrics: Metrics) -> None:
+    def __init__(self, group_id: str, timeout_seconds: float, metrics: Metrics) -> None:
+        self._group_id = group_id
         self._timeout_seconds = timeout_seconds
         self._metrics = metrics
         self._lock = asyncio.Lock()
@@ -33,6 +36,9 @@ class OffsetCommits:
         """Commit every watermark that moved and every mark that is due; says whether that succeeded.
 
         A failure is logged once and met again at the next commit.
+
+        Raises:
+            BrokerRefusalError: the brokers will never take it: all that is published would be published again one day.
         """
         async with self._lock:
             again = time.monotonic() < self._again_until
@@ -56,8 +62,12 @@ class OffsetCommits:
             # After an eviction this is normal: the new owner gets the records again from the last commit.
             evicted = isinstance(error, CommitFailedError)
             self._metrics.commit_failures.labels(type(error).__name__).inc()
+            topics = sorted({topic_partition.topic for topic_partition in due})
+            judgement = judge(error, Operation.COMMIT, topics=topics, group_id=self._group_id)
+            if judgement.remedy is Remedy.END:
+                raise BrokerRefusalError(f"committing offsets: {judgement.words}") from error
             if not self._fails:
-                log.warning("commits fail", evicted=evicted, error=type(error).__name__, partitions=len(offsets))
+                log.warning("commits fail", evicted=evicted, error=judgement.words, partitions=len(offsets))
             self._fails = True
             self._again_until = time.monotonic() + COMMIT_AGAIN_SECONDS
             return False

@@ -84,7 +84,7 @@ class GroupConsumer(ConsumerRebalanceListener):
         self._epoch = 0
         self._partitions: dict[TopicPartition, Partition[Result]] = {}
         self._paused: set[TopicPartition] = set()
-        self._commits = OffsetCommits(settings.request_timeout_seconds, metrics)
+        self._commits = OffsetCommits(settings.group_id, settings.request_timeout_seconds, metrics)
         self._refusals = Refusals(topics, settings)
         self._contest = InstanceContest(settings.session_timeout_seconds)
         self._rebalance_began_at: float | None = None

@@ -188,6 +188,8 @@ def judge(
     `topics`, `group_id`: what the request was about, as far as the error does not say it itself.
     """
     error = innermost(error)
+    if isinstance(error, errors.GroupAuthorizationFailedError) and error.args:
+        group_id = str(error.args[0])
     words = {
         "topics": _topics(_named_topics(error) or topics),
         "group": repr(group_id) if group_id else "of this worker",

@@ -82,5 +82,5 @@ def _standing(partition: Partition, lag: int, consumer: GroupConsumer, intake: I
         lag=lag,
         done=partition.done,
         position=partition.tracker.position,
-        excused=(partition.blocked and not partition.refused) or partition.closing or held_back,
+        excused=partition.blocked or partition.closing or held_back,
     )

@@ -15,6 +15,7 @@ from worker.errors import BrokerRefusalError, FloodError
 from worker.in_flight.flood_limit import FloodLimit
 from worker.in_flight.message import Message, Result
 from worker.in_flight.partition import Partition
+from worker.in_flight.patience import Patience
 from worker.in_flight.publish_estimate import PublishEstimate
 from worker.in_flight.publisher import Publisher, PublishError
 from worker.stream.recorder import Recorder
@@ -89,7 +90,8 @@ class Outlet:
         return True
 
     async def _publish(self, partition: Partition[Result]) -> None:
-        """Publish one partition's results in order; a result that is not acknowledged is tried again for ever.
+        """Publish one partition's results in order; a result that is not acknowledged is tried again for ever, unless
+        brokers answer and refuse it.
 
         Where the brokers refuse a record for what it is, its whole round fails: each result is then tried alone, and
         what is refused alone becomes a dead letter.
@@ -97,6 +99,7 @@ class Outlet:
         results: list[Result] = []
         alone = False
         backoff = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
+        patience = Patience(self._delivery.stuck_seconds)
         while True:
             if not results:
                 results = await partition.next_results()
@@ -114,11 +117,13 @@ class Outlet:
                         results[0] = self._refused(results[0], failure)
                     alone = True
                     continue
-                partition.blocked, partition.refused = True, not failure.away
+                partition.blocked = True
                 self._recorder.publish_failed(partition, failure)
+                self._bear(failure, patience)
                 await backoff.wait()
             else:
-                partition.blocked = partition.refused = False
+                partition.blocked = False
+                patience.succeeded()
                 self._recorder.publish_succeeded(partition)
                 self._publish_estimate.observe(time.monotonic() - began_at)
                 self._batcher.publish_seconds = self._publish_estimate.seconds
@@ -127,6 +132,14 @@ class Outlet:
             partition.published(acknowledged)
             self._recorder.published(acknowledged)
             results = [result for result in results if not result.acknowledged]
+
+    def _bear(self, failure: PublishError, patience: Patience) -> None:
+        """Wait for brokers that are away without end, and no longer than for any standstill for those that refuse."""
+        if failure.away:
+            patience.unanswered()
+        elif patience.refused(time.monotonic()):
+            long = f"refused for {self._delivery.stuck_seconds:g} s (delivery.stuck_seconds)"
+            raise BrokerRefusalError(f"{long}: {failure}") from failure
 
     def _refused(self, result: Result, failure: PublishError) -> Result:
         """The dead letter that takes the place of a refused result. Raises BrokerRefusalError for one that is one."""

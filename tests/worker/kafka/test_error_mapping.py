@@ -109,6 +109,11 @@ def test_the_topic_that_the_error_names_is_the_one_that_is_named():
     assert judge(error, Operation.PRODUCE, topics=["refused", "other"]).words.endswith("write topic 'refused'")
 
 
+def test_the_group_that_the_error_names_is_the_one_that_is_named():
+    error = errors.GroupAuthorizationFailedError("moderation")
+    assert judge(error, Operation.JOIN).words.endswith("read group 'moderation'")
+
+
 @pytest.mark.parametrize(
     "wrapped",
     [

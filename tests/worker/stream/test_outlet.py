@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -280,14 +281,34 @@ async def test_many_refused_records_are_a_flood_like_any_other():
     assert ended.group_contains(FloodError, match=r"publish_refused")
 
 
-@pytest.mark.parametrize("away", [True, False])
-async def test_what_is_refused_for_good_is_told_from_what_is_away(bench: Bench, away: bool):
+async def until_ended(away: bool) -> BaseExceptionGroup | None:
+    """What ends an outlet whose publisher fails for a tenth of a second longer than a standstill may last."""
+    bench = Bench(ListPublisher(), DeliverySettings(stuck_seconds=0.1))
+
     async def refuses(partition: object, results: object) -> None:
         raise PublishError("out: TopicAuthorizationFailedError", away=away) from OSError("refused")
 
+    bench.publisher.publish = refuses
+    running = asyncio.create_task(bench.outlet.run())
+    await asyncio.sleep(0)
     partition = assigned()
     bench.outlet.open(partition)
-    bench.publisher.publish = refuses
     conclude(partition, 0, outlet=bench.outlet)
     await bench.until(lambda: partition.blocked)
-    assert partition.refused is not away
+    assert any("TopicAuthorizationFailedError" in reason for reason in bench.health.not_ready(0.0))
+    await asyncio.wait({running}, timeout=0.2 if away else 10)
+    running.cancel()
+    await asyncio.wait({running})
+    return None if running.cancelled() else cast(BaseExceptionGroup, running.exception())
+
+
+async def test_what_is_refused_for_as_long_as_a_standstill_may_last_ends_the_worker_with_the_reason():
+    ended = await until_ended(away=False)
+    assert ended is not None
+    (refusal,) = ended.exceptions
+    assert isinstance(refusal, BrokerRefusalError)
+    assert str(refusal) == "refused for 0.1 s (delivery.stuck_seconds): out: TopicAuthorizationFailedError"
+
+
+async def test_brokers_that_are_away_are_waited_for_longer_than_any_standstill():
+    assert await until_ended(away=True) is None
