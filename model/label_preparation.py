@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from model.architectures import Architecture, Tokenizers
-from model.label_reading import remarks_on, remarks_on_vectors, require_readable
+from model.label_parts import parts_that_fit
+from model.label_reading import Remark, remarks_on, remarks_on_vectors, require_readable
 from model.label_set import LabelSet, validate
 from model.misuse import require_label_set
-from model.prompt import PreparedLabelSet, Prompt
+from model.prompt import PreparedLabelSet, Prompt, require_room
 from model.vector_store import VectorStore, content_key
 
 
@@ -60,7 +61,36 @@ class LabelPreparation:
         if known is not None:
             return known
         require_readable(label_set, self._tokenizers.labels)
-        return self.tokenised(label_set)
+        if not label_set.labels_in_parts:
+            return self.tokenised(label_set)
+        fitting = parts_that_fit(label_set, self._room_beside, self._tokenizers.max_tokens)
+        if len(fitting) == 1:
+            return self.draft(replace(label_set, labels_in_parts=False))
+        parts = tuple(self.tokenised(part) for part in fitting)
+        return PreparedLabelSet(
+            label_set=label_set,
+            key=label_set.key,
+            prompt=parts[0].prompt,
+            vectors=None,
+            token_count=sum(part.token_count for part in parts),
+            model_digest=self._model_digest,
+            remarks=self._remarks(label_set),
+            parts=parts,
+        )
+
+    def _room_beside(self, label_set: LabelSet) -> int:
+        prompt = self._architecture.prompt(label_set, self._tokenizers)
+        return require_room(prompt, self._tokenizers.text, self._tokenizers.max_tokens)
+
+    def _remarks(self, label_set: LabelSet) -> tuple[Remark, ...]:
+        return tuple(
+            remarks_on(
+                label_set,
+                label_tokenizer=self._tokenizers.labels,
+                tokenizer=self._tokenizers.text,
+                reads_examples=self._architecture.config.architecture_type != "bi-encoder",
+            )
+        )
 
     def tokenised(self, label_set: LabelSet) -> PreparedLabelSet:
         """A draft of a valid label set, whether its labels mean something to the tokenizer or not.
@@ -69,12 +99,6 @@ class LabelPreparation:
             LabelSetError: it leaves no room for a text.
         """
         prompt = self._architecture.prompt(label_set, self._tokenizers)
-        remarks = remarks_on(
-            label_set,
-            label_tokenizer=self._tokenizers.labels,
-            tokenizer=self._tokenizers.text,
-            reads_examples=self._architecture.config.architecture_type != "bi-encoder",
-        )
         return PreparedLabelSet(
             label_set=label_set,
             key=label_set.key,
@@ -82,7 +106,7 @@ class LabelPreparation:
             vectors=None,
             token_count=len(prompt.before) + len(prompt.after),
             model_digest=self._model_digest,
-            remarks=tuple(remarks),
+            remarks=self._remarks(label_set),
         )
 
     def missing(self, drafts: Sequence[PreparedLabelSet]) -> list[Unit]:
@@ -121,6 +145,8 @@ class LabelPreparation:
         return [filled.get(draft.key) or self._prepared.get(draft.key, draft) for draft in drafts]
 
     def _filled(self, draft: PreparedLabelSet) -> PreparedLabelSet:
+        if draft.parts:
+            return replace(draft, parts=tuple(self._filled(part) for part in draft.parts))
         units = self._units(draft)
         if not units:  # labels are read with the text
             return replace(draft)
@@ -131,6 +157,8 @@ class LabelPreparation:
 
     def _units(self, draft: PreparedLabelSet) -> list[Unit]:
         """What its vectors are made of: each label, where a tower reads them one by one, or all of them."""
+        if draft.parts:
+            return [unit for part in draft.parts for unit in self._units(part)]
         prompt = draft.prompt
         if not self._has_label_side or not prompt.labels:
             return []

@@ -28,18 +28,23 @@ class LabelSet:
             a newline. (A bi-encoder adds a space itself.)
         examples: few-shot examples. A bi-encoder cannot read them and ignores them, as the reference does; the
             prepared label set says so.
+        labels_in_parts: whether labels that take more than half of the window are scored in several passes of some of
+            them each. Where labels see each other (everything but a bi-encoder), a label is then weighed against those
+            of its part alone.
     """
 
     labels: tuple[str, ...]
     descriptions: tuple[str | None, ...] = ()
     prompt: str = ""
     examples: tuple[Example, ...] = ()
+    labels_in_parts: bool = False
 
     @property
     def key(self) -> str:
         """Hash of the content, hex: equal label sets have equal keys in every process."""
         examples = [[example.text, list(example.labels)] for example in self.examples]
         content = [list(self.labels), list(self.descriptions), self.prompt, examples]
+        content += ["in parts"] if self.labels_in_parts else []
         return hashlib.sha256(json.dumps(content, default=repr).encode()).hexdigest()[:32]
 
     @property

@@ -6,9 +6,11 @@ tokenised once per distinct piece of glue around it, whatever the number of its 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.errors import LabelSetError
 from model.label_set import LabelSet
@@ -75,6 +77,8 @@ class PreparedLabelSet:
         token_count: tokens that it adds to the sequence of a text.
         model_digest: of the scorer that prepared it; empty where training did.
         remarks: what the model reads of it in part only, or not at all.
+        parts: what it is scored as, one after the other, where its labels do not fit one pass; `prompt` is then that of
+            the first, and `token_count` that of all.
     """
 
     label_set: LabelSet
@@ -84,6 +88,12 @@ class PreparedLabelSet:
     token_count: int
     model_digest: str = ""
     remarks: "tuple[Remark, ...]" = ()
+    parts: "tuple[PreparedLabelSet, ...]" = ()
+
+    @property
+    def scored_as(self) -> "tuple[PreparedLabelSet, ...]":
+        """The parts, or the label set itself where it has none."""
+        return self.parts or (self,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +121,8 @@ def require_room(prompt: Prompt, tokenizer: PieceTokenizer, max_tokens: int) -> 
     if room < MIN_TEXT_TOKENS:
         raise LabelSetError(
             f"labels, descriptions, prompt and examples take {taken} of the model's {max_tokens} tokens and leave "
-            f"{max(room, 0)} for a text (at least {MIN_TEXT_TOKENS} are needed); use fewer or shorter ones"
+            f"{max(room, 0)} for a text (at least {MIN_TEXT_TOKENS} are needed); use fewer or shorter ones, or "
+            "set labels_in_parts"
         )
     return room
 
@@ -170,11 +181,12 @@ class EncodedText:
 
     Attributes:
         passes: the sequences to run.
-        targets: for each label set asked for, where its scores come from: (pass, place among the pass's label sets),
-            several where the text is read in windows.
+        targets: for each label set asked for, or for each part of one, where its scores come from: (pass, place among
+            the pass's label sets), several where the text is read in windows.
         combine: how the scores of several windows become one.
         token_count: tokens that the device will run.
         truncated_token_count: tokens of the text (and of what the architecture lets it push out) that no pass holds.
+        part_counts: targets of each label set asked for.
     """
 
     passes: tuple[TextPass, ...]
@@ -182,6 +194,14 @@ class EncodedText:
     combine: Combine
     token_count: int
     truncated_token_count: int
+    part_counts: tuple[int, ...] = ()
+
+    def joined(self, logits: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Logits [labels] of each label set, from those of each target."""
+        if len(self.part_counts) == len(logits):
+            return list(logits)
+        rest = iter(logits)
+        return [np.concatenate(list(islice(rest, count))) for count in self.part_counts]
 
 
 def encode_text(
@@ -197,7 +217,8 @@ def encode_text(
     """
     pieces: dict[TextSlot, TokenIds] = {}
     groups: dict[str, dict[str, PreparedLabelSet]] = {}
-    for label_set in prepared:
+    parts = [part for label_set in prepared for part in label_set.scored_as]
+    for label_set in parts:
         groups.setdefault(label_set.prompt.key, {}).setdefault(label_set.key, label_set)
     passes: list[TextPass] = []
     places: dict[str, tuple[tuple[int, int], ...]] = {}
@@ -215,8 +236,9 @@ def encode_text(
         cut_tokens = max(cut_tokens, cut)
     return EncodedText(
         passes=tuple(passes),
-        targets=tuple(places[label_set.key] for label_set in prepared),
+        targets=tuple(places[label_set.key] for label_set in parts),
         combine=long_text.combine,
         token_count=sum(len(text_pass.token_ids) for text_pass in passes),
         truncated_token_count=cut_tokens,
+        part_counts=tuple(len(label_set.scored_as) for label_set in prepared),
     )

@@ -265,12 +265,11 @@ class Scorer:
         results: list[list[Logits]] = []
         first = 0
         for encoded in batch:
-            results.append(
-                [
-                    combine_windows([of_pass[first + index][place] for index, place in target], encoded.combine)
-                    for target in encoded.targets
-                ]
-            )
+            of_target = [
+                combine_windows([of_pass[first + index][place] for index, place in target], encoded.combine)
+                for target in encoded.targets
+            ]
+            results.append(encoded.joined(of_target))
             first += len(encoded.passes)
         return results
 

@@ -72,6 +72,11 @@ class Task(StrictModel):
     thresholds: Annotated[dict[str, Probability], NamedMapping] = Field(
         default_factory=dict, description="label: threshold, where one label needs its own."
     )
+    labels_in_parts: bool = Field(
+        default=False,
+        description="Score labels that take more than half of the model's window in several passes of some of them "
+        "each. Without it, labels that leave no room for a text are refused.",
+    )
     prompt: str = Field(
         default="", description="An instruction before the text. It is glued to the text: end it with a space."
     )

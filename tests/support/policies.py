@@ -23,6 +23,10 @@ class Prepared:
     filled: bool = False
 
     @property
+    def scored_as(self) -> "tuple[Prepared, ...]":
+        return (self,)
+
+    @property
     def key(self) -> str:
         return self.label_set.key
 

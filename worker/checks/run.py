@@ -78,13 +78,15 @@ async def _check_model(settings: Settings, policies: PolicyFile | None) -> Async
                 yield CheckResult(LABEL_SETS, Outcome.FAILED, line)
             return
         tasks = [task for policy in compiled.by_name().values() for task in policy.tasks]
-        longest = max(task.prepared.token_count for task in tasks)
+        longest = max(part.token_count for task in tasks for part in task.prepared.scored_as)
         takes = (
             f"the longest takes {longest} of {model.max_tokens} tokens"
             if longest
             else (f"read beside the text, they take none of its {model.max_tokens} tokens")
         )
-        detail = f"{len(tasks)} fit; {takes}"
+        parts = [len(task.prepared.parts) for task in tasks if task.prepared.parts]
+        divided = f", {len(parts)} in parts (up to {max(parts)} passes a text)" if parts else ""
+        detail = f"{len(tasks)} fit{divided}; {takes}"
         yield CheckResult(LABEL_SETS, Outcome.OK, detail)
         for result in await device.run(_costs, settings, model, compiled):
             yield result

@@ -192,6 +192,7 @@ def label_set_of(task: Task) -> LabelSet:
         descriptions=tuple(leaf.description for leaf in task.leaves) if described else (),
         prompt=task.prompt,
         examples=tuple(Example(example.text, tuple(example.labels)) for example in task.examples),
+        labels_in_parts=task.labels_in_parts,
     )
 
 

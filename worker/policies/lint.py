@@ -28,7 +28,7 @@ def lint_budgets(policies: Iterable[CompiledPolicy], cost_model: CostModel) -> l
     text. Its messages are all late, and are treated as `on_late` says."""
     findings: list[Finding] = []
     for policy in policies:
-        lengths = [prepared.token_count for prepared in policy.prepared]
+        lengths = [part.token_count for prepared in policy.prepared for part in prepared.scored_as]
         floor_seconds = cost_model.predict(sum(lengths), sum(length**2 for length in lengths))
         if policy.latency_budget_seconds < floor_seconds:
             message = (

@@ -151,3 +151,12 @@ async def test_the_cost_of_the_policies_is_said_once_the_model_is_loaded(folder:
     (costs,) = await folder.named("cost of a message")
     assert costs.outcome is Outcome.OK
     assert costs.detail.startswith("of 60 words, alone on this device: acme ")
+
+
+async def test_labels_in_parts_are_said_with_their_passes(folder: Folder) -> None:
+    write_tiny_checkpoint(folder.checkpoint)
+    task = {"mode": "single", "labels": [f"label {number}" for number in range(300)], "labels_in_parts": True}
+    folder.policies.write_text(yaml.safe_dump({"tenants": {"acme": {"tasks": {"queue": task}}}}))
+    (label_sets,) = await folder.named("label sets")
+    assert label_sets.outcome == Outcome.OK
+    assert label_sets.detail.startswith("1 fit, 1 in parts (up to ")
