@@ -157,13 +157,16 @@ class LocalKafka:
         self.thaw_broker(broker)
         self._end(broker, signal.SIGTERM, timeout_seconds=timeout_seconds)
 
-    def start_broker(self, broker: int, *, wait: bool = True) -> None:
-        """Start a stopped or killed broker on its old data and ports.
+    def start_broker(self, broker: int, *, wait: bool = True, port: int | None = None) -> None:
+        """Start a stopped or killed broker on its old data and ports; `port`: its plain listener moves there.
 
         Without a majority of the brokers none of them gets ready: start each with `wait=False`, then `wait_ready`.
         """
         if broker in self._processes:
             raise ValueError(f"broker {broker} is running: stop or kill it first")
+        if port is not None:
+            self._ports[broker][PLAINTEXT] = port
+            self._write_properties(broker)
         self._launch(broker)
         if wait:
             self.wait_ready(broker)
@@ -221,15 +224,7 @@ class LocalKafka:
             self.wait_ready(broker)
 
     def _format(self, broker: int, cluster_id: str) -> subprocess.Popen[str]:
-        properties = server_properties(
-            broker,
-            ports=self._ports,
-            listeners=self._listeners,
-            data_directory=self._directory / f"data-{broker}",
-            extra=self._properties,
-        )
-        file = self._directory / f"broker-{broker}.properties"
-        file.write_text(properties_file(properties), "utf-8")
+        file = self._write_properties(broker)
         scram = [
             f"--add-scram={mechanism}=[name={name},password={password}]"
             for name, password in self._scram_users.items()
@@ -245,6 +240,18 @@ class LocalKafka:
         )
         self._watch(process.pid)
         return process
+
+    def _write_properties(self, broker: int) -> Path:
+        properties = server_properties(
+            broker,
+            ports=self._ports,
+            listeners=self._listeners,
+            data_directory=self._directory / f"data-{broker}",
+            extra=self._properties,
+        )
+        file = self._directory / f"broker-{broker}.properties"
+        file.write_text(properties_file(properties), "utf-8")
+        return file
 
     def _launch(self, broker: int) -> None:
         starts = len(list(self._directory.glob(f"broker-{broker}-*.log")))
