@@ -152,11 +152,17 @@ async def test_a_compacted_output_topic_and_replicas_that_cannot_be_in_sync_are_
     compacted = await create_topic(server, "compacted", config={"cleanup.policy": "compact,delete"})
     strict = await create_topic(server, "strict", config={"min.insync.replicas": "2"})
     found = await all_checked(server, topics._replace(output=compacted, dead_letters=strict))
-    warning, failure = [result for result in found if result.name == "topic configuration"]
-    assert warning.outcome is Outcome.WARNING
-    assert f"topic {compacted!r} is compacted (cleanup.policy=compact,delete)" in warning.detail
-    assert failure.outcome is Outcome.FAILED
-    assert f"topic {strict!r} demands 2 replicas in sync (min.insync.replicas) and has 1" in failure.detail
+    compaction, in_sync = [result for result in found if result.name == "topic configuration"]
+    assert (compaction.outcome, in_sync.outcome) == (Outcome.WARNING, Outcome.WARNING)
+    assert f"topic {compacted!r} is compacted (cleanup.policy=compact,delete)" in compaction.detail
+    assert f"topic {strict!r} demands 2 replicas in sync (min.insync.replicas) and has 1" in in_sync.detail
+
+
+async def test_a_broker_of_today_takes_records_with_fewer_replicas_than_are_to_be_in_sync(guarded: Guarded) -> None:
+    server = guarded.kafka.bootstrap_servers
+    strict = await create_topic(server, "strict", config={"min.insync.replicas": "2"})
+    await produce(server, strict, [Record(b"{}")])
+    assert [each.value for each in await read_all(server, strict)] == [b"{}"]
 
 
 async def test_the_right_to_transactional_ids_is_tried_for_exactly_once(guarded: Guarded, topics: Topics) -> None:

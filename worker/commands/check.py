@@ -41,8 +41,12 @@ def check(
     from worker.commands.outputs import output_file
     from worker.commands.terminal import terminal
     from worker.config import load_settings
+    from worker.kafka.broker_errors import name_every_broker_error
+    from worker.telemetry.logging import silence_client
     from worker.telemetry.printable import printable
 
+    silence_client()
+    name_every_broker_error()
     colours = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "red", Outcome.SKIPPED: "dim"}
     console = terminal()
     save_golden = output_file("--save-golden", save_golden)

@@ -59,18 +59,14 @@ def topic_remarks(topic: Topic) -> Iterator[str]:
     if topic.least_in_sync > topic.replicas:
         yield (
             f"topic {topic.name!r} demands {topic.least_in_sync} replicas in sync (min.insync.replicas) and has "
-            f"{topic.replicas}: nothing can ever be written to it; lower it, or add replicas"
+            f"{topic.replicas}: older brokers never take a record then, newer ones none while a broker is away; lower "
+            "it, or add replicas"
         )
     elif topic.least_in_sync == topic.replicas > 1:
         yield (
             f"topic {topic.name!r} demands all of its {topic.replicas} replicas in sync (min.insync.replicas): nothing "
             "can be written to it while a broker is away; lower it by one"
         )
-
-
-def can_be_written(topic: Topic) -> bool:
-    """Whether enough replicas exist for the brokers to acknowledge anything."""
-    return topic.least_in_sync is None or topic.replicas is None or topic.least_in_sync <= topic.replicas
 
 
 async def record_limits(kafka: KafkaSettings, *, read: Collection[str], written: Collection[str]) -> dict[str, int]:

@@ -25,6 +25,9 @@ LogFormat = Literal["auto", "json", "console"]
 REPEAT_SECONDS = 300.0
 """How long the same complaint of a library is not repeated."""
 
+ROUTINE = ("because it is rebalancing",)
+"""What aiokafka warns of whenever a member comes or goes, and the group does as it should."""
+
 _MAX_REMEMBERED = 256
 _LIBRARY_LEVELS = {
     "aiokafka": logging.WARNING,
@@ -54,6 +57,7 @@ def configure(level: str = "info", format: LogFormat = "auto", stream: TextIO | 
     ]
     console = format == "console" or (format == "auto" and out.isatty())
     handler = logging.StreamHandler(out)
+    handler.addFilter(is_worth_a_line)
     handler.addFilter(RepeatFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -85,6 +89,16 @@ def add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
         event.setdefault("trace_id", f"{context.trace_id:032x}")
         event.setdefault("span_id", f"{context.span_id:016x}")
     return event
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether a library's line tells of something that is not as it should be; the worker's own always do."""
+    return not record.name.startswith("aiokafka") or not record.getMessage().endswith(ROUTINE)
+
+
+def silence_client() -> None:
+    """Let the client's lines not reach the terminal of a command that says itself what they mean."""
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 class RepeatFilter(logging.Filter):

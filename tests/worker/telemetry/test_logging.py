@@ -1,6 +1,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -170,6 +172,26 @@ def test_a_repeated_complaint_is_said_once_and_then_counted() -> None:
     quiet = record("Unable connect to node with id 1: refused")
     assert once.filter(quiet)
     assert quiet.getMessage() == "Unable connect to node with id 1: refused"
+
+
+def test_a_rebalance_that_goes_as_it_should_is_no_warning() -> None:
+    stream = io.StringIO()
+    configure(stream=stream)
+    coordinator = logging.getLogger("aiokafka.consumer.group_coordinator")
+    coordinator.warning("Heartbeat failed for group %s because it is rebalancing", "moderation")
+    coordinator.warning("Heartbeat failed: local member_id was not recognized; resetting and re-joining group")
+    structlog.get_logger("worker").warning("not joined because it is rebalancing")
+    assert [line["event"].split(":")[0] for line in lines(stream)] == [
+        "Heartbeat failed",
+        "not joined because it is rebalancing",
+    ]
+
+
+def test_lines_of_the_client_do_not_mix_with_what_a_command_prints(capfd: pytest.CaptureFixture[str]) -> None:
+    code = "import logging; from worker.telemetry.logging import silence_client; silence_client();"
+    code += "logging.getLogger('aiokafka.conn').error('raw'); logging.getLogger('other').error('shown')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert capfd.readouterr() == ("", "shown\n")
 
 
 def test_another_complaint_another_logger_or_another_level_is_said() -> None:
