@@ -181,7 +181,7 @@ def test_a_rebalance_that_goes_as_it_should_is_no_warning() -> None:
     coordinator.warning("Heartbeat failed for group %s because it is rebalancing", "moderation")
     coordinator.warning("Heartbeat failed: local member_id was not recognized; resetting and re-joining group")
     structlog.get_logger("worker").warning("not joined because it is rebalancing")
-    assert [line["event"].split(":")[0] for line in lines(stream)] == [
+    assert [str(line["event"]).split(":")[0] for line in lines(stream)] == [
         "Heartbeat failed",
         "not joined because it is rebalancing",
     ]
