@@ -36,6 +36,11 @@ class Reading(NamedTuple):
     known: int
 
 
+LONGEST_QUICK_CHARACTERS = 20_000
+"""Up to here a text is cut within milliseconds. `encode` holds the interpreter's lock all the while, and with it the
+event loop: nearly a second for a text of a MiB. `encode_batch` lets it go, at a price that shows on short texts."""
+
+
 class PieceTokenizer:
     """Token ids of pieces of text. Safe to use from several threads.
 
@@ -109,7 +114,11 @@ class PieceTokenizer:
         Markers and special tokens inside `text` are read as text.
         """
         front = self._spellings.get(marker, marker) if marker else ""
-        encoding = self._backend.encode(front + _without_surrogates(text), add_special_tokens=False)
+        written = front + _without_surrogates(text)
+        if len(written) > LONGEST_QUICK_CHARACTERS:
+            (encoding,) = self._backend.encode_batch_fast([written], add_special_tokens=False)
+        else:
+            encoding = self._backend.encode(written, add_special_tokens=False)
         return np.asarray(encoding.ids, dtype=np.int64)
 
     def reading(self, text: str) -> Reading:

@@ -1,11 +1,14 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.reference import byte_level_tokenizer, unigram_tokenizer, wordpiece_tokenizer
+from support.tokenizer_families import FAMILIES, usual
 from tokenizers import AddedToken, normalizers
 from transformers import PreTrainedTokenizerFast
 
@@ -151,3 +154,32 @@ def test_a_saved_tokenizer_reads_back_equal(tmp_path: Path) -> None:
         PieceTokenizer.read(tmp_path).encode("some text").tolist()
         == piecewise("unigram-first").encode("some text").tolist()
     )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_long_text_has_the_ids_that_it_would_have_if_it_were_short(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = PieceTokenizer(FAMILIES[name].build(usual).backend_tokenizer)
+    text = "the covid  abc é日☃ [CLS] <s> XYZ019 .,:\n" * 3
+    short = tokenizer.encode(text)
+    monkeypatch.setattr("model.tokenizer.LONGEST_QUICK_CHARACTERS", 10)
+    np.testing.assert_array_equal(tokenizer.encode(text), short)
+
+
+def test_a_long_text_is_cut_with_the_interpreters_lock_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = PieceTokenizer(FAMILIES[next(iter(FAMILIES))].build(usual).backend_tokenizer)
+    monkeypatch.setattr("model.tokenizer.LONGEST_QUICK_CHARACTERS", 10)
+
+    class LettingGo:
+        asked: ClassVar[list[str]] = []
+
+        def encode_batch_fast(self, texts: list[str], **_: object) -> list[SimpleNamespace]:
+            self.asked.extend(texts)
+            return [SimpleNamespace(ids=[1, 2, 3])]
+
+    monkeypatch.setattr(tokenizer, "_backend", LettingGo())
+    assert tokenizer.encode("x" * 11).tolist() == [1, 2, 3]
+    assert LettingGo.asked == ["x" * 11]
+    with pytest.raises(AttributeError, match="encode"):
+        tokenizer.encode("x" * 10)
