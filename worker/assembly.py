@@ -35,7 +35,7 @@ from worker.kafka.client_options import consumer_options, producer_options, size
 from worker.kafka.cluster_client import bootstrap_again
 from worker.kafka.exactly_once import ExactlyOncePublisher
 from worker.kafka.header_names import read_any_header_name
-from worker.kafka.topics import record_limits
+from worker.kafka.topics import learn_limits
 from worker.policies.compiled import EMPTY, CompileOptions, PolicySet, PolicyStore
 from worker.policies.compiler import PolicyCompiler
 from worker.policies.watcher import PolicyWatcher
@@ -163,7 +163,7 @@ def _policy_compiler(
 ) -> PolicyCompiler:
     async def look_up_topics(policies: PolicySet) -> None:
         written = {settings.output.topic, settings.output.dead_letter_topic, *policies.route_topics}
-        limits.learn(await record_limits(settings.kafka, read=settings.input.topics, written=written))
+        await learn_limits(limits, settings.kafka, read=settings.input.topics, written=written)
 
     return PolicyCompiler(
         device, model, CompileOptions.of(settings), cost_model, look_up_topics, recorder.policies_progress

@@ -30,15 +30,15 @@ def ticket(number: int, extra: str = "") -> bytes:
 
 
 @both_guarantees
-async def test_records_without_a_key_are_dead_letters_where_the_output_topic_is_compacted(
+async def test_records_without_a_key_are_dead_letters_where_the_output_topic_becomes_compacted(
     stream: Stream, guarantee: str
 ):
     server = stream.bootstrap_servers
-    compacted = await create_topic(server, "compacted", partitions=4, config={"cleanup.policy": "compact"})
     records = [Record(ticket(n), key=None if n % 10 == 3 else b"key", partition=n % 2) for n in range(100)]
-    await produce(server, stream.input_topic, records)
-    stream.output_topic = compacted
     with WorkerProcess(stream.folder, stream.settings(delivery={"guarantee": guarantee})) as worker:
+        await worker.assigned(4)
+        await configure_topic(server, stream.output_topic, {"cleanup.policy": "compact"})
+        await produce(server, stream.input_topic, records)
         outcome = await stream.outcome(100)
         assert outcome.reasons == {"publish_refused": 10}
         assert sorted(value["payload"]["number"] for value in outcome.values) == [n for n in range(100) if n % 10 != 3]
@@ -46,6 +46,18 @@ async def test_records_without_a_key_are_dead_letters_where_the_output_topic_is_
         assert "may demand a key (cleanup.policy=compact)" in worker.log
         assert "broker error 87" in worker.log
         await eventually(lambda: worker.get("/readyz")[0], lambda status: status == 200, what="the worker is ready")
+        assert await asyncio.to_thread(worker.terminate) == 0
+
+
+async def test_a_topic_that_was_compacted_before_is_not_asked_to_take_a_record_without_a_key(stream: Stream):
+    server = stream.bootstrap_servers
+    stream.output_topic = await create_topic(server, "compacted", partitions=4, config={"cleanup.policy": "compact"})
+    await produce(server, stream.input_topic, [Record(ticket(n), key=b"key" if n else None) for n in range(20)])
+    with WorkerProcess(stream.folder, stream.settings()) as worker:
+        outcome = await stream.outcome(20)
+        assert (len(outcome.values), outcome.reasons) == (19, {"publish_refused": 1})
+        assert "is compacted (cleanup.policy=compact)" in worker.log
+        assert "broker error 87" not in worker.log
         assert await asyncio.to_thread(worker.terminate) == 0
 
 

@@ -70,6 +70,9 @@ class Enrichment:
         outgoing: list[Outgoing] = []
         for topic in topics:
             limit = self._record_limits.of(topic)
+            if message.record.key is None and self._record_limits.demands_key(topic):
+                detail = f"the record has no key; topic {topic!r} demands one (cleanup.policy=compact)"
+                return self._dead_letter(message, DeadLetterReason.PUBLISH_REFUSED, detail)
             fitting = Outgoing(topic, message.record.key, value, headers)
             if fitting.wire_bytes > limit:
                 smaller = record.model_copy(update={"payload": None, "payload_omitted": "too_large"})

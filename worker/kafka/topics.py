@@ -14,7 +14,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from schemas.kafka_settings import KafkaSettings
 from worker.backoff import Backoff
 from worker.errors import BrokerRefusalError, PolicyError
-from worker.in_flight.record_limits import BROKER_DEFAULT_MAX_MESSAGE_BYTES
+from worker.in_flight.record_limits import BROKER_DEFAULT_MAX_MESSAGE_BYTES, RecordLimits
 from worker.kafka.client_options import client_options
 from worker.kafka.connection_log import connection_log
 
@@ -45,10 +45,14 @@ class Topic:
     def missing(self) -> bool:
         return self.error_code == UNKNOWN_TOPIC
 
+    @property
+    def compacted(self) -> bool:
+        return self.cleanup_policy is not None and "compact" in self.cleanup_policy
+
 
 def topic_remarks(topic: Topic) -> Iterator[str]:
     """What will go wrong with a topic that is written to, as it is configured. Pure."""
-    if topic.cleanup_policy is not None and "compact" in topic.cleanup_policy:
+    if topic.compacted:
         yield (
             f"topic {topic.name!r} is compacted (cleanup.policy={topic.cleanup_policy}): the brokers refuse records "
             "without a key, and of each key only the last record stays; use delete, or give every input record a key "
@@ -69,8 +73,10 @@ def topic_remarks(topic: Topic) -> Iterator[str]:
         )
 
 
-async def record_limits(kafka: KafkaSettings, *, read: Collection[str], written: Collection[str]) -> dict[str, int]:
-    """The largest record of each topic written to; waits, and says so once, for brokers that are away.
+async def learn_limits(
+    limits: RecordLimits, kafka: KafkaSettings, *, read: Collection[str], written: Collection[str]
+) -> None:
+    """What each topic written to takes; waits, and says so once, for brokers that are away.
 
     Raises:
         BrokerRefusalError: the login or the certificate is refused, or a topic is denied.
@@ -90,7 +96,10 @@ async def record_limits(kafka: KafkaSettings, *, read: Collection[str], written:
     for name in sorted(written):
         for remark in topic_remarks(topics[name]):
             log.warning("a topic that will refuse records", reason=remark)
-    return {name: topics[name].max_message_bytes or BROKER_DEFAULT_MAX_MESSAGE_BYTES for name in written}
+    limits.learn(
+        {name: topics[name].max_message_bytes or BROKER_DEFAULT_MAX_MESSAGE_BYTES for name in written},
+        compacted=[name for name in written if topics[name].compacted],
+    )
 
 
 async def _described(kafka: KafkaSettings, names: Collection[str]) -> dict[str, Topic]:

@@ -88,6 +88,19 @@ async def test_what_varies_between_deliveries_is_in_headers_and_the_value_is_the
     assert (headers["gliclass-budget-ms"], headers["gliclass-batch-messages"]) == (b"2000", b"4")
 
 
+@pytest.mark.parametrize("key", [None, b"", b"key"])
+async def test_a_record_without_a_key_for_a_compacted_topic_fails_no_request_of_others(
+    scorer: Scorer, key: bytes | None
+):
+    limits = RecordLimits()
+    limits.learn({"out": 10**6}, compacted=["out"])
+    enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), limits)
+    keyed = await admitted(scorer, consumer_record(b'{"text": "x", "tenant": "shop"}', key=key))
+    result = enrichment.result(keyed, CALM, keyed.deadline)
+    assert (result.dead_letter_reason is DeadLetterReason.PUBLISH_REFUSED) is (key is None)
+    assert [outgoing.topic for outgoing in result.outgoing] == ["dead" if key is None else "out"]
+
+
 async def test_a_late_message_ends_as_its_policy_says(scorer: Scorer):
     enrichment = Enrichment("out", "digest", DeadLetters("dead", 10**6), RecordLimits())
     unscored = enrichment.late(await admitted(scorer, consumer_record(b'{"text": "x", "tenant": "lenient"}')), now=1e9)

@@ -7,3 +7,13 @@ def test_a_topic_takes_what_its_broker_said_last_and_the_default_before():
     limits.learn({"new": 500, "out": 2000})
     assert (limits.of("out"), limits.of("new")) == (2000, 500)
     assert sorted(limits.all()) == [500, 2000]
+
+
+def test_a_topic_demands_a_key_while_it_is_compacted():
+    limits = RecordLimits()
+    limits.learn({"out": 1000, "new": 1000}, compacted=["out"])
+    assert (limits.demands_key("out"), limits.demands_key("new"), limits.demands_key("unknown")) == (True, False, False)
+    limits.learn({"new": 1000}, compacted=["new"])
+    assert (limits.demands_key("out"), limits.demands_key("new")) == (True, True)
+    limits.learn({"out": 1000})
+    assert (limits.demands_key("out"), limits.demands_key("new")) == (False, True)
