@@ -19,11 +19,14 @@ _LATEST_MS = 253_402_300_799_999  # the year 9999
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
 )
+# Each character is looked at a bounded number of times, whatever a stranger wrote: a string without an end is taken
+# whole, and no number begins within another.
 _STRING_OR_LARGE_NUMBER = re.compile(
-    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?(?:0|[1-9]\d*+)(?:\.\d++)?[eE]\+?\d++|-?[1-9]\d{308,}+(?:\.\d++)?(?:[eE]-\d++)?',
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+    rb"|(?<![\d.])-?(?:(?:0|[1-9]\d*+)(?:\.\d++)?[eE]\+?\d++|[1-9]\d{308,}+(?:\.\d++)?(?:[eE]-\d++)?)",
     re.DOTALL,
 )
-_PERHAPS_LARGE = re.compile(rb"[eE]\+?\d|\d{309}")
+_PERHAPS_LARGE = re.compile(rb"[eE]\+?\d|(?<!\d)\d{309}")
 _KINDS = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 

@@ -99,6 +99,26 @@ def test_a_number_too_large_for_a_float_is_json_all_the_same(written: bytes, par
     assert kept == written.replace(rb"\ud83d", rb"\ufffd")
 
 
+@pytest.mark.parametrize("fraction", ["1" * 308, "1" * 309, "5" * 5_000])
+def test_a_long_fraction_is_no_large_number(fraction: str) -> None:
+    parsed, _, _ = parse_json(rb'["\ud800",1e400,-0.%s]' % fraction.encode())
+    assert parsed[2] == -float(f"0.{fraction}")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(b'{"n":1e5,"text":"' + rb"\"" * 1_000_000, id="quotes-without-an-end"),
+        pytest.param(b'{"n":1e5,"text":"' + rb"\"" * 1_000_000 + b"\\", id="a-lone-backslash-at-the-end"),
+    ],
+)
+def test_a_string_of_quotes_without_an_end_is_refused_in_one_pass(broken: bytes) -> None:
+    # Hours where each quote is taken for the start of a string, with the interpreter's lock held all the while.
+    with pytest.raises(RecordError) as refused:
+        parse_json(broken)
+    assert refused.value.reason is DeadLetterReason.INVALID_JSON
+
+
 @pytest.mark.parametrize("written", [b'"\xff"', b'"\xed\xa0\x80"', b"\xfe\xff\x00{", b'"\xc3'])
 def test_what_is_not_utf8_is_told_apart(written: bytes) -> None:
     with pytest.raises(RecordError) as caught:
