@@ -40,11 +40,14 @@ _UNREADABLE = (DeadLetterReason.INVALID_JSON, DeadLetterReason.INVALID_UTF8)
 _NOTHING_INSIDE = JsonDocument(ABSENT, b"")
 _INVISIBLE = r"\s\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"
 _VISIBLE = re.compile(f"[^{_INVISIBLE}]")
+_SEARCHED_CHARACTERS = 65_536
+"""Searched at a time: a search holds the interpreter's lock, and with it the event loop, from start to end."""
 
 
 def has_visible_character(text: str) -> bool:
     """False for a text of white space, control characters and invisible marks alone: there is nothing to classify."""
-    return _VISIBLE.search(text) is not None
+    starts = range(0, len(text), _SEARCHED_CHARACTERS)
+    return any(_VISIBLE.search(text, start, start + _SEARCHED_CHARACTERS) for start in starts)
 
 
 class RecordDecoder:

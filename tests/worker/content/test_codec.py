@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from schemas.mapping import InputMapping, SkipRules, TenantSource
 from schemas.records import DeadLetterReason, EnrichedRecord, LabelScore, SourceCoordinates, TaskResult
 from schemas.settings import InputSettings
-from worker.content.codec import RecordDecoder, RecordError, encode_enriched, merge_headers, record_id
+from worker.content.codec import (
+    RecordDecoder,
+    RecordError,
+    encode_enriched,
+    has_visible_character,
+    merge_headers,
+    record_id,
+)
 from worker.content.json_values import SkippedRecordError
 from worker.in_flight.message import DecodedRecord
 
@@ -302,3 +309,10 @@ def test_a_change_that_is_no_delete_is_read_beside_the_rules() -> None:
     decoder = RecordDecoder(InputSettings(topics=["in"], mapping=mapping, skip=rules), "none")
     decoded = decoder.decode(None, b'{"op": "u", "after": {"body": "hello", "tenant": "a"}}', ())
     assert (decoded.text, decoded.tenant) == ("hello", "a")
+
+
+@pytest.mark.parametrize("invisible_before", [0, 1, 65_535, 65_536, 65_537, 200_000])
+def test_a_visible_character_is_found_behind_any_number_of_invisible_ones(invisible_before: int) -> None:
+    assert has_visible_character(" " * invisible_before + "a")
+    assert has_visible_character(" " * invisible_before + "a" + "\u200b" * 100_000)
+    assert not has_visible_character(" " * invisible_before)
