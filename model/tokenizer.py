@@ -36,9 +36,9 @@ class Reading(NamedTuple):
     known: int
 
 
-LONGEST_QUICK_CHARACTERS = 20_000
+LONGEST_QUICK_CHARACTERS = 4_000
 """Up to here a text is cut within milliseconds. `encode` holds the interpreter's lock all the while, and with it the
-event loop: nearly a second for a text of a MiB. `encode_batch` lets it go, at a price that shows on short texts."""
+event loop: nearly a second for a text of a MiB. `encode_batch_fast` lets it go, at a price for short texts."""
 
 
 class PieceTokenizer:
