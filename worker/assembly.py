@@ -32,7 +32,7 @@ from worker.in_flight.record_limits import RecordLimits
 from worker.kafka.at_least_once import AtLeastOncePublisher
 from worker.kafka.broker_errors import name_every_broker_error
 from worker.kafka.client_options import consumer_options, producer_options, size_options
-from worker.kafka.cluster_client import bootstrap_again
+from worker.kafka.cluster_client import use_cluster_client
 from worker.kafka.exactly_once import ExactlyOncePublisher
 from worker.kafka.header_names import read_any_header_name
 from worker.kafka.topics import learn_limits
@@ -66,7 +66,7 @@ async def assemble(settings: Settings, device: Device, recorder: Recorder, stop:
     """
     output = settings.output
     read_any_header_name()
-    bootstrap_again()
+    use_cluster_client(settings.kafka)
     name_every_broker_error()
     model = await device.run(load_model, settings.model)
     recorder.model_loaded(model)

@@ -86,7 +86,12 @@ class _Collector(logging.Handler):
         cause = record.args[-1] if isinstance(record.args, tuple) and record.args else None
         if isinstance(cause, OSError | KafkaError):
             broker = ":".join(str(part) for part in record.args[:-1]) if isinstance(record.args, tuple) else ""
-            self._collected.failures.append(ConnectionFailure(_kind(cause), f"broker {broker}: {_reason(cause)}"))
+            self._collected.failures.append(connection_failure(cause, broker))
+
+
+def connection_failure(cause: OSError | KafkaError, broker: str) -> ConnectionFailure:
+    """Why `broker` could not be used, of what was raised when connecting."""
+    return ConnectionFailure(_kind(cause), f"broker {broker}: {_reason(cause)}")
 
 
 def _kind(cause: OSError | KafkaError) -> FailureKind:

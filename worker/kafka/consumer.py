@@ -24,8 +24,10 @@ from worker.in_flight.partition import Partition
 from worker.in_flight.publisher import Publisher
 from worker.in_flight.record import Record
 from worker.in_flight.suspects import Mark
+from worker.kafka.cluster_client import ClusterClient
 from worker.kafka.commits import OffsetCommits
 from worker.kafka.connection_log import connection_log
+from worker.kafka.credentials import LoginRefused
 from worker.kafka.error_mapping import Operation
 from worker.kafka.group_offsets import coordinator, fetch_committed, log_bounds, topics_read
 from worker.kafka.instance_contest import InstanceContest
@@ -99,6 +101,12 @@ class GroupConsumer(ConsumerRebalanceListener):
     def joined(self) -> bool:
         """Whether the last rebalance has ended for this member, with or without partitions."""
         return self._joined
+
+    @property
+    def login_refused(self) -> LoginRefused | None:
+        """Since when and why no broker lets this member in; None while one does, or all are merely away."""
+        client = self._client._client
+        return client.refused if isinstance(client, ClusterClient) else None
 
     @property
     def missing_topics(self) -> list[str]:

@@ -8,6 +8,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from worker.batching.batcher import Batcher
+from worker.errors import BrokerRefusalError
 from worker.health.stopping import exit_hard
 from worker.health.watchdog import Standing, Watchdog
 from worker.in_flight.message import Message
@@ -28,7 +29,9 @@ async def watch_backlog(
     """Report how far behind this worker is, for ever; end the process when it stands still for `stuck_seconds`.
 
     Brokers that do not answer are no standstill: what waits for them goes on when they are back, and a restart would
-    not bring them back.
+    not bring them back. Brokers that refuse the login are waited for as long, if its files may still be replaced.
+
+    Raises BrokerRefusalError: they were not.
     """
     metrics = recorder.metrics
     watchdog = Watchdog(stuck_seconds, longest_look_seconds=stuck_seconds / 4)
@@ -44,10 +47,14 @@ async def watch_backlog(
         try:
             lag = await consumer.lag_records()
         except (KafkaError, TimeoutError) as error:
-            recorder.brokers_answer(False, type(error).__name__)
+            refused = consumer.login_refused
+            recorder.brokers_answer(False, refused.reason if refused else type(error).__name__)
             watchdog.look((), time.monotonic())
         else:
-            recorder.brokers_answer(True)
+            if (refused := consumer.login_refused) is None:
+                recorder.brokers_answer(True)
+            else:  # without partitions nothing was asked
+                recorder.brokers_answer(False, refused.reason)
             for partition, records in lag.items():
                 labels = (partition.topic, str(partition.number))
                 seconds = _waiting_seconds(partition.oldest, time.time(), now)
@@ -56,6 +63,8 @@ async def watch_backlog(
             standings = [_standing(partition, records, consumer, intake) for partition, records in lag.items()]
             if stuck := watchdog.look(standings, time.monotonic()):
                 end_at_standstill("; ".join(stuck))
+        if refused is not None and refused.is_final(time.monotonic(), stuck_seconds):
+            raise BrokerRefusalError(refused.reason)
         await asyncio.sleep(interval_seconds)
 
 

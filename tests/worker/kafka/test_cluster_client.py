@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 from aiokafka.protocol.metadata import MetadataRequest, MetadataResponse_v1
 
+from schemas.kafka_settings import KafkaSettings
 from worker.kafka import cluster_client
 from worker.kafka.cluster_client import ClusterClient
+from worker.kafka.credentials import Credentials
 
 TOPIC = (0, "input", False, [(0, 0, 1, [1], [1])])
 
@@ -22,6 +25,7 @@ class Server:
     def __init__(self, brokers: list[tuple[int, str, int, None]] | None, *, mute: bool = False) -> None:
         self.brokers = brokers
         self.mute = mute
+        self.password: str | None = None
         self.asked: list[list[str] | None] = []
         self.open = 0
 
@@ -39,7 +43,9 @@ class Server:
 async def servers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Server]:
     reachable: dict[str, Server] = {}
 
-    async def connect(host: str, _port: int, **_: object) -> Server:
+    async def connect(host: str, _port: int, *, sasl_plain_password: str | None = None, **_: object) -> Server:
+        if host in reachable and reachable[host].password != sasl_plain_password:
+            raise SaslAuthenticationFailed("Invalid username or password")
         if host not in reachable:
             raise KafkaConnectionError("refused")
         reachable[host].open += 1
@@ -108,3 +114,36 @@ async def test_a_cancelled_question_leaves_no_connection_open(servers, monkeypat
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
     assert servers["old"].open == 0
+
+
+async def test_a_refused_login_is_kept_with_its_time_until_the_replaced_password_is_taken(
+    servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (file := tmp_path / "password").write_text("before")
+    login = {"protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN", "username": "worker", "password_file": file}
+    settings = KafkaSettings.model_validate({"bootstrap_servers": ["new:9092"], "security": login})
+    monkeypatch.setattr(ClusterClient, "credentials", Credentials(settings))
+    servers["new"] = Server([(1, "new", 9092, None)])
+    servers["new"].password = "after"
+    cluster = ClusterMetadata(metadata_max_age_ms=1000)
+    async with client(False, monkeypatch) as made:
+        assert not await made._metadata_update(cluster, {"input"})
+        assert (first := made.refused) is not None
+        assert "username and password" in first.reason
+        assert first.replaceable
+        assert not await made._metadata_update(cluster, {"input"})
+        assert made.refused is first
+        file.write_text("after")
+        assert await made._metadata_update(cluster, {"input"})
+        assert made.refused is None
+
+
+async def test_brokers_that_go_away_refuse_nothing_any_more(servers, monkeypatch: pytest.MonkeyPatch):
+    servers["new"] = Server([])
+    servers["new"].password = "other"
+    async with client(False, monkeypatch) as made:
+        await made._metadata_update(ClusterMetadata(metadata_max_age_ms=1000), {"input"})
+        assert made.refused is not None
+        del servers["new"]
+        await made._metadata_update(ClusterMetadata(metadata_max_age_ms=1000), {"input"})
+        assert made.refused is None
