@@ -33,7 +33,7 @@ from worker.demo.local_kafka import LocalKafka
 
 MODULE = "benchmarks.tenants"
 PARTITIONS = 2
-READY_SECONDS = 1500.0
+READY_SECONDS = 1800.0
 KINDS = ("billing", "delivery", "refund", "account", "complaint", "praise", "question", "threat")
 POLL_SECONDS = 0.1
 SCRAPE_SECONDS = 120.0
