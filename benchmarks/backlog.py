@@ -48,7 +48,7 @@ SAMPLE_SECONDS = 0.25
 START_SECONDS = 120.0
 TEXT_WORDS = 24
 SIZES = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
-LABELS = {"tenant-0": ["billing", "delivery"], "tenant-1": ["praise", "complaint", "question"]}
+LABELS = {"tenant-0": [word(1), word(2)], "tenant-1": [word(3), word(4), word(5)]}
 BYTES_PER_MESSAGE = 8 * 1024
 """What a short message in flight takes as Python objects: record, text, token ids, result."""
 

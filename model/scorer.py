@@ -197,6 +197,15 @@ class Scorer:
         (prepared,) = self.fill([self.draft(label_set)])
         return prepared
 
+    def prepare_unread(self, label_set: LabelSet) -> PreparedLabelSet:
+        """A label set whose scores nobody reads, to measure with: its labels need mean nothing to the tokenizer.
+
+        Raises:
+            LabelSetError: it leaves no room for a text.
+        """
+        (prepared,) = self.fill([self._preparation.tokenised(label_set)])
+        return prepared
+
     def draft(self, label_set: LabelSet) -> PreparedLabelSet:
         """A label set that is checked and tokenised, without its vectors, which `fill` adds; runs on any thread.
 
@@ -336,7 +345,7 @@ class Scorer:
         for label_set in CHECK_LABEL_SETS:
             with suppress(LabelSetError):
                 # Words that a tokenizer does not know serve as well here.
-                prepared += self.fill([self._preparation.tokenised(label_set)])
+                prepared.append(self.prepare_unread(label_set))
         if not prepared:
             raise ModelError(f"max_tokens {self.max_tokens} is too small for any label set; use 64 or more")
         scored = self.score([self.encode(text, prepared) for text in CHECK_TEXTS])

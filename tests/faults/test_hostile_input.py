@@ -1,11 +1,11 @@
 """Records that somebody wrote to break the worker: each is classified or dead-lettered, and memory stays flat."""
 
+import json
 import random
 import resource
 from collections import Counter
 from pathlib import Path
 
-import orjson
 import pytest
 from support.faults.hostile import hostile_headers, hostile_key, hostile_value
 from support.records import consumer_record
@@ -134,7 +134,7 @@ def end_of(result: Result) -> str:
     for outgoing in result.outgoing:
         assert outgoing.wire_bytes <= LARGEST_RECORD_BYTES
         if result.dead_letter_reason is None:
-            EnrichedRecord.model_validate(orjson.loads(outgoing.value or b""))
+            EnrichedRecord.model_validate(json.loads(outgoing.value or b""))
         else:
             ours = {field.alias for field in DeadLetterHeaders.model_fields.values()}
             headers = {name: (value or b"").decode() for name, value in outgoing.headers if name in ours}

@@ -90,7 +90,9 @@ async def test_a_group_that_is_denied_ends_the_worker_with_its_name(guarded: Gua
     security = login("SASL_PLAINTEXT", "SCRAM-SHA-256", username="stranger")
     with WorkerProcess(stream.folder, secured(guarded, stream, "SASL", security)) as worker:
         assert await asyncio.to_thread(worker.wait, REFUSED_WITHIN_SECONDS) == 1
-    assert f"GroupAuthorizationFailedError (broker error 30): allow this user to read group '{stream.group}'" in worker.log
+    assert (
+        f"GroupAuthorizationFailedError (broker error 30): allow this user to read group '{stream.group}'" in worker.log
+    )
 
 
 async def test_a_dead_letter_topic_that_is_denied_stops_the_partition_and_readiness_and_nothing_is_passed_over(

@@ -41,7 +41,7 @@ def measure_cost(
     This is warm-up and memory probe too: a batch that does not fit into memory fails here and not on a message.
     """
     warm_up(model)
-    prepared = model.prepare(LABEL_SET)
+    prepared = model.prepare_unread(LABEL_SET)
     samples: list[CostSample] = []
     began_at, slowest_seconds_per_token = clock(), 0.0
     for lengths in calibration_lengths(max_batch_tokens, model.max_tokens):
@@ -58,7 +58,7 @@ def measure_cost(
 
 def warm_up(model: Scorer) -> None:
     """Run one small batch: the first one of a process takes far longer than the model says."""
-    model.score([_text_of(model, model.prepare(LABEL_SET), WARM_UP_TOKENS)])
+    model.score([_text_of(model, model.prepare_unread(LABEL_SET), WARM_UP_TOKENS)])
 
 
 class CostStore:

@@ -45,6 +45,7 @@ class Recorder:
         self.health = health
         self._max_silence_seconds = max_silence_seconds
         self._failing: dict[Partition, str] = {}
+        self._causes_said: set[str] = set()
         self._brokers_answer = True
         self._policies_served = False
         self._missing_topics: set[str] = set()
@@ -237,7 +238,8 @@ class Recorder:
         """A round of a partition was not acknowledged; each cause is said once, not once for every partition."""
         self.metrics.publish_failures.labels(type(failure.__cause__).__name__).inc()
         self.metrics.publish_retries.inc()
-        if partition not in self._failing and str(failure) not in self._failing.values():
+        if str(failure) not in self._causes_said:
+            self._causes_said.add(str(failure))
             log.error("publishing fails, will be tried again until it succeeds", error=str(failure))
         self._failing[partition] = str(failure)
         self.health.fail(PUBLISHING, str(failure))
@@ -246,6 +248,7 @@ class Recorder:
         """A round of a partition was acknowledged."""
         if self._failing.pop(partition, None) is not None:
             if not self._failing:
+                self._causes_said.clear()
                 log.info("publishing works again")
             self._judge_publishing()
 

@@ -21,7 +21,7 @@ class PacedModel:
         self.now = 0.0
         self.largest_batch_tokens = 0
 
-    def prepare(self, label_set: Any) -> Any:
+    def prepare_unread(self, label_set: Any) -> Any:
         return label_set
 
     def encode(self, text: str, prepared: Sequence[Any]) -> Any:
