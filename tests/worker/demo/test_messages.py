@@ -74,6 +74,7 @@ def test_the_stream_has_every_kind_of_broken_record_the_input_can_have(messages:
         DeadLetterReason.CRASHED_WORKER,
         DeadLetterReason.MODEL_ERROR,
         DeadLetterReason.OUTPUT_TOO_LARGE,
+        DeadLetterReason.PUBLISH_REFUSED,
         DeadLetterReason.LATE,
     }
     assert {message.expected for message in messages} == {None, *at_admission}

@@ -48,6 +48,8 @@ BILLING: TaskLogits = [np.array([2.0, 0.0], np.float32)]
 class NeverConnected:
     """A Kafka client that is still looking for its brokers."""
 
+    _client = None
+
     def subscribe(self, **_: object) -> None: ...
 
     async def start(self) -> None:
